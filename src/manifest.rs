@@ -1,0 +1,59 @@
+//! One rendered object and where it goes.
+
+use std::fmt;
+
+/// The folder of the output that an object goes to; folders are applied in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Folder {
+    /// ConstraintTemplates, which must be there before constraints of their kind.
+    Templates,
+    /// Assign, AssignMetadata and ModifySet.
+    Mutators,
+    /// Constraints.
+    Constraints,
+}
+
+impl Folder {
+    /// All folders, in the order of application.
+    pub const ALL: [Self; 3] = [Self::Templates, Self::Mutators, Self::Constraints];
+
+    /// The name of the folder in the output directory.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Templates => "1-templates",
+            Self::Mutators => "2-mutators",
+            Self::Constraints => "3-constraints",
+        }
+    }
+}
+
+/// One rendered object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Manifest {
+    /// Where it goes.
+    pub folder: Folder,
+    /// Its kind, such as `ConstraintTemplate`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The whole document in YAML, without a leading `---`.
+    pub text: String,
+}
+
+impl Manifest {
+    /// The path below the output directory, with `/` between its parts.
+    pub fn path(&self) -> String {
+        format!(
+            "{}/{}-{}.yaml",
+            self.folder.name(),
+            self.kind.to_lowercase(),
+            self.name
+        )
+    }
+}
+
+impl fmt::Display for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)
+    }
+}
