@@ -5,3 +5,4 @@ pub mod api;
 pub mod diagnostic;
 pub mod input;
 pub mod manifest;
+pub mod rbac;
