@@ -161,14 +161,21 @@ impl SubjectIndex {
 }
 
 /// What a subject compares with a user.
-enum SubjectKey {
+///
+/// A service account is a user of the name `system:serviceaccount:NAMESPACE:NAME`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SubjectKey {
+    /// The user of this name.
     User(String),
+    /// All users in this group.
     Group(String),
 }
 
 impl SubjectKey {
-    /// Nothing for a subject that cannot match anybody.
-    fn new(subject: &Subject, binding_namespace: Option<&str>) -> Option<Self> {
+    /// Returns what the subject of a binding compares, or nothing for one that cannot match anybody.
+    ///
+    /// `binding_namespace` is absent for a ClusterRoleBinding.
+    pub fn new(subject: &Subject, binding_namespace: Option<&str>) -> Option<Self> {
         match subject.kind.as_str() {
             "User" => Some(Self::User(subject.name.clone())),
             "Group" => Some(Self::Group(subject.name.clone())),
