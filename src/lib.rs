@@ -2,7 +2,9 @@
 
 pub mod admission;
 pub mod api;
+pub mod controls;
 pub mod diagnostic;
 pub mod input;
 pub mod manifest;
+pub mod psp;
 pub mod rbac;

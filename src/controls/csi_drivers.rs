@@ -1,0 +1,47 @@
+//! The CSI drivers that pods may use inline: `allowedCSIDrivers`.
+//!
+//! ## PSP
+//!
+//! Kubernetes 1.24, `pkg/security/podsecuritypolicy/provider.go`.
+//! No entries allow every driver; else the driver of a `csi` volume must be one of them, also where `volumes` has `*`.
+//! A volume whose type is not allowed is not looked at here.
+//! The feature gate `CSIInlineVolume`, on by default, is taken to be on.
+//! Nothing is defaulted.
+//!
+//! ## Gatekeeper
+//!
+//! Judged by `templates/rego/lib/csi_drivers.rego`.
+//!
+//! ## Losses
+//!
+//! None.
+
+use super::volumes::{is_allowed, volume_type};
+use super::{FieldError, Semantics, quoted};
+use crate::api::core::{Pod, Volume};
+use crate::api::policy::PodSecurityPolicy;
+
+/// The control `csi_drivers`.
+#[derive(Clone, Copy, Debug)]
+pub struct CsiDrivers;
+
+impl Semantics for CsiDrivers {
+    fn validate_volume(
+        &self,
+        acc: &mut Vec<FieldError>,
+        psp: &PodSecurityPolicy,
+        _pod: &Pod,
+        volume: &Volume<'_>,
+    ) {
+        if volume_type(volume) != "csi" || !is_allowed(psp, volume) {
+            return;
+        }
+        let drivers = &psp.spec.allowed_csi_drivers;
+        let driver = volume.string(&["csi", "driver"]);
+        if !drivers.is_empty() && !drivers.iter().any(|it| it == driver) {
+            let field = format!("{}.csi.driver", volume.path());
+            let detail = "Inline CSI driver is not allowed to be used";
+            acc.push(FieldError::invalid(field, quoted(driver), detail));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Gaining privileges: `allowPrivilegeEscalation`, `defaultAllowPrivilegeEscalation`.
+//!
+//! ## PSP
+//!
+//! Kubernetes 1.24, `pkg/security/podsecuritypolicy/provider.go`.
+//! A container that does not say gets the policy's default, and where there is none, `false` if the policy does not allow it.
+//! Where the policy does not allow it, everything but `false` is refused.
+//! Only the container's own value counts; the pod has none.
+//!
+//! ## Gatekeeper
+//!
+//! Judged by `templates/rego/lib/privilege_escalation.rego`.
+//!
+//! ## Losses
+//!
+//! None.
+
+use serde_json::Value;
+
+use super::{FieldError, NULL, Semantics};
+use crate::api::core::{Container, ContainerRef, Pod};
+use crate::api::policy::PodSecurityPolicy;
+
+/// The control `privilege_escalation`.
+#[derive(Clone, Copy, Debug)]
+pub struct PrivilegeEscalation;
+
+impl Semantics for PrivilegeEscalation {
+    fn mutate_container(&self, psp: &PodSecurityPolicy, pod: &mut Pod, at: ContainerRef) {
+        let forbidden = (!psp.spec.allow_privilege_escalation).then_some(false);
+        if let Some(default) = psp.spec.default_allow_privilege_escalation.or(forbidden)
+            && let Some(container) = pod.container(at)
+            && container.own("allowPrivilegeEscalation").is_none()
+        {
+            pod.set_container_security(at, "allowPrivilegeEscalation", default.into());
+        }
+    }
+
+    fn validate_container(
+        &self,
+        acc: &mut Vec<FieldError>,
+        psp: &PodSecurityPolicy,
+        container: &Container<'_>,
+    ) {
+        if psp.spec.allow_privilege_escalation {
+            return;
+        }
+        let value = container
+            .own("allowPrivilegeEscalation")
+            .and_then(Value::as_bool);
+        if value != Some(false) {
+            let path = container.security_path("allowPrivilegeEscalation");
+            let value = if value.is_some() { "true" } else { NULL };
+            let detail = "Allowing privilege escalation for containers is not allowed";
+            acc.push(FieldError::invalid(path, value, detail));
+        }
+    }
+}
