@@ -8,6 +8,7 @@ pub mod diagnostic;
 pub mod input;
 pub mod manifest;
 pub mod plan;
+pub mod psp;
 pub mod rbac;
 pub mod render;
 pub mod report;

@@ -6,9 +6,7 @@ use std::io;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
-use minijinja::{
-    AutoEscape, Environment, ErrorKind, Output, UndefinedBehavior, Value, context,
-};
+use minijinja::{AutoEscape, Environment, ErrorKind, Output, UndefinedBehavior, Value, context};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
