@@ -6,15 +6,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use serde_json::Value;
+
+pub use families::{Family, Pattern};
 
 use crate::api::meta::ObjectRef;
 use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec};
 use crate::controls::CONTROLS;
+use crate::controls::translate::Parameters;
 use crate::diagnostic::Diagnostic;
 use crate::input::Inventory;
 use crate::rbac::{Granted, SubjectKey};
 use crate::resolve::Grant;
+
+mod families;
 
 /// The kind of the constraints; the ConstraintTemplate's name is the same in lower case.
 pub const CONSTRAINT_KIND: &str = "PodSecurityPolicyAdmission";
@@ -24,6 +28,11 @@ const CONSTRAINT_NAME: &str = "pod-security-policies";
 
 /// The key of grants that hold in every namespace.
 const EVERY_NAMESPACE: &str = "*";
+
+/// With more policies and grants than this they become [`Tables`].
+///
+/// Up to here a person can edit the constraint, and a review costs about a millisecond.
+const MOST_IN_PARAMETERS: usize = 200;
 
 /// Above this many policies a subject's list is not searched for superfluous ones, which takes the square of it.
 const LONGEST_REDUCED: usize = 64;
@@ -52,6 +61,12 @@ pub struct PlanOptions {
 pub struct Bundle {
     /// The constraints, with disjoint namespaces.
     pub constraints: Vec<Constraint>,
+    /// The policies and grants of all constraints, where they are too many to be parameters.
+    pub tables: Option<Tables>,
+    /// How many policies the template chooses from.
+    pub policies_kept: usize,
+    /// How many subjects may use policies, counted anew in each namespace.
+    pub grants_kept: usize,
     /// The names of the PSPs that it all comes from, sorted.
     pub policies: Vec<String>,
     /// PSPs that are not in a constraint, because another has the same content, and that other.
@@ -67,8 +82,28 @@ pub struct Constraint {
     pub name: String,
     /// What Gatekeeper does with a violation.
     pub enforcement_action: EnforcementAction,
+    /// What it says of policies; absent where the bundle has [`Tables`].
+    pub parameters: Option<ConstraintParameters>,
+}
+
+/// What a constraint says of policies.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ConstraintParameters {
     /// The policies by name, each with its parameters by field.
-    pub policies: BTreeMap<String, BTreeMap<&'static str, Value>>,
+    pub policies: BTreeMap<String, Parameters>,
+    /// What may be used, by namespace; `*` stands for every namespace.
+    pub grants: BTreeMap<String, Grants>,
+}
+
+/// Policies and grants as tables of a Rego library.
+///
+/// Gatekeeper converts the parameters of a constraint for each review, in proportion to their size; a library is compiled once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tables {
+    /// Policies that differ in a few values.
+    pub families: Vec<Family>,
+    /// The other policies, by name.
+    pub policies: BTreeMap<String, Parameters>,
     /// What may be used, by namespace; `*` stands for every namespace.
     pub grants: BTreeMap<String, Grants>,
 }
@@ -80,6 +115,12 @@ pub struct Grants {
     pub users: BTreeMap<String, Vec<String>>,
     /// By the name of the group.
     pub groups: BTreeMap<String, Vec<String>>,
+}
+
+impl Grants {
+    fn len(&self) -> usize {
+        self.users.len() + self.groups.len()
+    }
 }
 
 /// Plans what to render for an inventory and the grants resolved from it.
@@ -133,13 +174,32 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
     let mut diagnostics = superfluous.diagnostics();
     diagnostics.extend(open_to_everybody(inventory, grants));
     diagnostics.sort();
+    let policies_kept = policies.len();
+    let grants_kept = res.values().map(Grants::len).sum();
+    let (parameters, tables) = if policies_kept + grants_kept > MOST_IN_PARAMETERS {
+        let (families, policies) = families::families(&policies);
+        let tables = Tables {
+            families,
+            policies,
+            grants: res,
+        };
+        (None, Some(tables))
+    } else {
+        let parameters = ConstraintParameters {
+            policies,
+            grants: res,
+        };
+        (Some(parameters), None)
+    };
     Bundle {
         constraints: vec![Constraint {
             name: CONSTRAINT_NAME.to_owned(),
             enforcement_action: options.enforcement_action,
-            policies,
-            grants: res,
+            parameters,
         }],
+        tables,
+        policies_kept,
+        grants_kept,
         policies: inventory
             .policies
             .iter()
@@ -151,7 +211,7 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
 }
 
 /// The parameters of one policy, of all controls together.
-fn parameters(spec: &PodSecurityPolicySpec) -> BTreeMap<&'static str, Value> {
+fn parameters(spec: &PodSecurityPolicySpec) -> Parameters {
     CONTROLS.iter().flat_map(|it| it.parameters(spec)).collect()
 }
 

@@ -1,7 +1,8 @@
 //! A [`Bundle`] becomes manifests, through the templates.
 
 use crate::manifest::{Folder, Manifest};
-use crate::plan::{Bundle, CONSTRAINT_KIND, Constraint};
+use crate::plan::{Bundle, CONSTRAINT_KIND, Constraint, Pattern, Tables};
+use std::collections::BTreeMap;
 use std::io;
 
 use minijinja::syntax::SyntaxConfig;
@@ -30,7 +31,10 @@ const TEMPLATES: &[(&str, &str)] = &[
 /// The Rego of the entry point.
 const ADMIT: &str = include_str!("../templates/rego/admit.rego");
 
-/// The Rego libraries, sorted by package.
+/// The Rego library that reads policies and grants from the constraint.
+const PARAMETERS: &str = include_str!("../templates/rego/lib/parameters.rego");
+
+/// The other Rego libraries, sorted by package.
 const LIBRARIES: &[&str] = &[
     include_str!("../templates/rego/lib/apparmor.rego"),
     include_str!("../templates/rego/lib/capabilities.rego"),
@@ -40,7 +44,6 @@ const LIBRARIES: &[&str] = &[
     include_str!("../templates/rego/lib/host_namespaces.rego"),
     include_str!("../templates/rego/lib/host_network.rego"),
     include_str!("../templates/rego/lib/host_paths.rego"),
-    include_str!("../templates/rego/lib/parameters.rego"),
     include_str!("../templates/rego/lib/pod.rego"),
     include_str!("../templates/rego/lib/privilege_escalation.rego"),
     include_str!("../templates/rego/lib/privileged.rego"),
@@ -78,7 +81,7 @@ pub fn environment() -> Result<Environment<'static>, RenderError> {
             .map_err(RenderError)?,
     );
     res.set_auto_escape_callback(|name| {
-        if name.ends_with(".yaml.j2") {
+        if name.ends_with(".yaml.j2") || name.ends_with(".rego.j2") {
             AutoEscape::Json
         } else {
             AutoEscape::None
@@ -104,6 +107,12 @@ pub fn render(
     environment: &Environment<'_>,
 ) -> Result<Vec<Manifest>, RenderError> {
     let name = CONSTRAINT_KIND.to_lowercase();
+    let parameters = match &bundle.tables {
+        Some(tables) => render_tables(tables, environment)?,
+        None => PARAMETERS.to_owned(),
+    };
+    let mut libraries: Vec<&str> = LIBRARIES.iter().map(|it| it.trim_end()).collect();
+    libraries.push(parameters.trim_end());
     let template = environment.get_template("constraint_template.yaml.j2")?;
     let mut res = vec![Manifest {
         folder: Folder::Templates,
@@ -113,13 +122,55 @@ pub fn render(
             name,
             kind => CONSTRAINT_KIND,
             policies => &bundle.policies,
-            rego => context! { admit => ADMIT.trim_end(), libs => LIBRARIES.iter().map(|it| it.trim_end()).collect::<Vec<_>>() },
+            rego => context! { admit => ADMIT.trim_end(), libs => libraries },
         })?,
     }];
     for constraint in &bundle.constraints {
         res.push(render_constraint(bundle, constraint, environment)?);
     }
     Ok(res)
+}
+
+/// Writes the library that takes the place of [`PARAMETERS`].
+fn render_tables(tables: &Tables, environment: &Environment<'_>) -> Result<String, RenderError> {
+    let families: Vec<Value> = tables
+        .families
+        .iter()
+        .map(|family| {
+            let fields: BTreeMap<&str, String> = family
+                .fields
+                .iter()
+                .map(|(field, pattern)| (*field, rego(pattern)))
+                .collect();
+            context! { fields, rows => Serde(&family.rows) }
+        })
+        .collect();
+    let template = environment.get_template("tables.rego.j2")?;
+    Ok(template.render(context! {
+        families,
+        policies => Serde(&tables.policies),
+        grants => Serde(&tables.grants),
+    })?)
+}
+
+/// A pattern as a Rego term, where `row` is the row of the policy.
+fn rego(pattern: &Pattern) -> String {
+    match pattern {
+        // JSON is Rego.
+        Pattern::Value(value) => value.to_string(),
+        Pattern::Column(column) => format!("row[{column}]"),
+        Pattern::List(items) => {
+            let items: Vec<String> = items.iter().map(rego).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Pattern::Object(members) => {
+            let members: Vec<String> = members
+                .iter()
+                .map(|(key, it)| format!("{}: {}", serde_json::Value::from(key.as_str()), rego(it)))
+                .collect();
+            format!("{{{}}}", members.join(", "))
+        }
+    }
 }
 
 fn render_constraint(
@@ -137,8 +188,7 @@ fn render_constraint(
             name => &constraint.name,
             from => &bundle.policies,
             enforcement_action => Serde(constraint.enforcement_action),
-            policies => Serde(&constraint.policies),
-            grants => Serde(&constraint.grants),
+            parameters => Serde(&constraint.parameters),
         })?,
     })
 }

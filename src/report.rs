@@ -139,13 +139,6 @@ impl Report {
 }
 
 fn summary(inventory: &Inventory, bundle: &Bundle) -> String {
-    let constrained: usize = bundle.constraints.iter().map(|it| it.policies.len()).sum();
-    let subjects: usize = bundle
-        .constraints
-        .iter()
-        .flat_map(|it| it.grants.values())
-        .map(|it| it.users.len() + it.groups.len())
-        .sum();
     format!(
         "{} became {} in {}, with {}.",
         count(
@@ -153,9 +146,9 @@ fn summary(inventory: &Inventory, bundle: &Bundle) -> String {
             "PodSecurityPolicy",
             "PodSecurityPolicies"
         ),
-        count(constrained, "policy", "policies"),
+        count(bundle.policies_kept, "policy", "policies"),
         count(bundle.constraints.len(), "constraint", "constraints"),
-        count(subjects, "grant", "grants"),
+        count(bundle.grants_kept, "grant", "grants"),
     )
 }
 

@@ -138,9 +138,9 @@ fn read(path: &Path) -> anyhow::Result<Source> {
 
 fn source(name: String, bytes: Vec<u8>) -> anyhow::Result<Source> {
     let text = String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.iter().filter(|it| **it == b'\n').count() + 1;
-        anyhow::anyhow!("{name}:{line}: not UTF-8")
+        let valid = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(error.as_bytes().get(..valid).unwrap_or_default());
+        anyhow::anyhow!("{name}:{}: not UTF-8", text.matches('\n').count() + 1)
     })?;
     Ok(Source { name, text })
 }

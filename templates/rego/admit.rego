@@ -29,27 +29,43 @@ import data.lib.sysctls
 import data.lib.value
 import data.lib.volumes
 
-violation contains {"msg": message, "details": {"usable": usable, "violations": found}} if {
+violation contains {"msg": message, "details": {"violations": found}} if {
 	request.judged
-	found := {name: violations(parameters.policies[name]) | some name in usable}
-	count([name | some name, messages in found; count(messages) == 0]) == 0
+	not admitted
+	found := {name: violations(parameters.policy(name)) | some name in usable}
 	message := explain(found)
 }
 
-# The policies that may be used here, whoever of the two may use them.
-usable := {name |
-	some scope in ["*", request.namespace]
-	grants := value.get(parameters.grants, scope, {})
-	some name in granted(grants)
-	parameters.policies[name]
+default admitted := false
+
+admitted if {
+	some name in usable
+	count(violations(parameters.policy(name))) == 0
 }
 
-granted(grants) := {name |
+# The policies that may be used here, whoever of the two may use them. The name `*` stands for all there are.
+usable contains name if {
+	some name in granted
+	parameters.policy(name)
+}
+
+usable contains name if {
+	"*" in granted
+	some name in parameters.names
+}
+
+granted contains name if {
+	some scope in ["*", request.namespace]
+	users := value.get(parameters.grants(scope), "users", {})
 	some user in request.users
-	some name in value.get(value.get(grants, "users", {}), user, [])
-} | {name |
+	some name in value.get(users, user, [])
+}
+
+granted contains name if {
+	some scope in ["*", request.namespace]
+	groups := value.get(parameters.grants(scope), "groups", {})
 	some group in request.groups
-	some name in value.get(value.get(grants, "groups", {}), group, [])
+	some name in value.get(groups, group, [])
 }
 
 violations(policy) := union({

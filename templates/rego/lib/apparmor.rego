@@ -16,17 +16,13 @@ violations(policy) := {message |
 problem(strategy, container, profile_name) := message if {
 	profile_name == ""
 	must_be_set(strategy)
-	message := sprintf("%s.securityContext.appArmorProfile: must be set, here or as annotation %s%s", [
-		container.path, prefix, container.name,
-	])
+	message := sprintf("%s.securityContext.appArmorProfile: must be set, here or as annotation %s%s", [container.path, prefix, container.name])
 } else := message if {
 	profile_name != ""
 	allowed := value.get(strategy, "allowedProfileNames", null)
 	allowed != null
 	not profile_name in allowed
-	message := sprintf("%s.securityContext.appArmorProfile: %s is not allowed, allowed are %s", [
-		container.path, value.text(profile_name), value.list(allowed),
-	])
+	message := sprintf("%s.securityContext.appArmorProfile: %s is not allowed, allowed are %s", [container.path, value.text(profile_name), value.list(allowed)])
 }
 
 must_be_set(strategy) if value.get(strategy, "allowedProfileNames", null) != null

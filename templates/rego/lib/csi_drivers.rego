@@ -14,7 +14,5 @@ violations(policy) := {message |
 	"csi" in volume.types
 	driver := value.get(value.get(volume.object, "csi", {}), "driver", "")
 	not driver in allowed
-	message := sprintf("%s.csi.driver: %s is not allowed to be used inline, allowed are %s", [
-		volume.path, value.text(driver), value.list(allowed),
-	])
+	message := sprintf("%s.csi.driver: %s is not allowed to be used inline, allowed are %s", [volume.path, value.text(driver), value.list(allowed)])
 }

@@ -14,7 +14,5 @@ violations(policy) := {message |
 	"flexVolume" in volume.types
 	driver := value.get(value.get(volume.object, "flexVolume", {}), "driver", "")
 	not driver in allowed
-	message := sprintf("%s.flexVolume.driver: %s is not allowed to be used, allowed are %s", [
-		volume.path, value.text(driver), value.list(allowed),
-	])
+	message := sprintf("%s.flexVolume.driver: %s is not allowed to be used, allowed are %s", [volume.path, value.text(driver), value.list(allowed)])
 }

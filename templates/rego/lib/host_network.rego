@@ -21,9 +21,7 @@ ports(policy) := {message |
 	host_port := opened(container, port)
 	host_port > 0
 	not value.in_ranges(host_port, allowed)
-	message := sprintf("%s.ports[%d].hostPort: %s is not allowed to be used, allowed are %s", [
-		container.path, index, value.text(host_port), value.ranges(allowed),
-	])
+	message := sprintf("%s.ports[%d].hostPort: %s is not allowed to be used, allowed are %s", [container.path, index, value.text(host_port), value.ranges(allowed)])
 }
 
 # On the host's network every port is one of the host: the API server copies it, a file may not have it yet.

@@ -15,9 +15,7 @@ paths(policy) := {message |
 	count(allowed) > 0
 	some volume in host_path_volumes
 	count(matching(volume.host_path, allowed)) == 0
-	message := sprintf("%s.hostPath.path: %s is not allowed to be used, allowed are %s", [
-		volume.path, value.text(volume.host_path), value.list([entry.pathPrefix | some entry in allowed]),
-	])
+	message := sprintf("%s.hostPath.path: %s is not allowed to be used, allowed are %s", [volume.path, value.text(volume.host_path), value.list([entry.pathPrefix | some entry in allowed])])
 }
 
 mounts(policy) := {message |
@@ -34,9 +32,7 @@ mounts(policy) := {message |
 	some index, mount in value.get(container.object, "volumeMounts", [])
 	value.get(mount, "name", "") == volume.name
 	not value.get(mount, "readOnly", false)
-	message := sprintf("%s.volumeMounts[%d].readOnly: must be true, %s may be mounted read-only alone", [
-		container.path, index, value.text(volume.host_path),
-	])
+	message := sprintf("%s.volumeMounts[%d].readOnly: must be true, %s may be mounted read-only alone", [container.path, index, value.text(volume.host_path)])
 }
 
 host_path_volumes := [object.union(volume, {"host_path": path}) |

@@ -1,8 +1,14 @@
-# What the constraint allows whom: PSPs under their names, and grants by namespace.
+# What the constraint says: policies by name, and by namespace who may use them.
+# Where there are very many, a library of the same package that holds them as tables takes the place of this one.
 package lib.parameters
 
 import data.lib.value
 
-policies := value.get(value.get(input, "parameters", {}), "policies", {})
+given := value.get(input, "parameters", {})
 
-grants := value.get(value.get(input, "parameters", {}), "grants", {})
+policy(name) := value.get(given, "policies", {})[name]
+
+names := object.keys(value.get(given, "policies", {}))
+
+# The key `*` stands for every namespace.
+grants(namespace) := value.get(value.get(given, "grants", {}), namespace, {})

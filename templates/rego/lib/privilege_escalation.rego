@@ -23,7 +23,5 @@ problem(false, _, path, escalation) := message if {
 
 problem(true, default_value, path, null) := message if {
 	default_value != null
-	message := sprintf("%s.securityContext.allowPrivilegeEscalation: must be set, %v is the default", [
-		path, default_value,
-	])
+	message := sprintf("%s.securityContext.allowPrivilegeEscalation: must be set, %v is the default", [path, default_value])
 }

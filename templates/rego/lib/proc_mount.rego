@@ -11,7 +11,5 @@ violations(policy) := {message |
 	some container in pod.containers
 	type := value.get(container.security_context, "procMount", "Default")
 	not type in allowed
-	message := sprintf("%s.securityContext.procMount: %s is not allowed, allowed are %s", [
-		container.path, value.text(type), value.list(allowed),
-	])
+	message := sprintf("%s.securityContext.procMount: %s is not allowed, allowed are %s", [container.path, value.text(type), value.list(allowed)])
 }

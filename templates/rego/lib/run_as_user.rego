@@ -25,15 +25,11 @@ problem(strategy, container) := message if {
 out_of_ranges(container, ranges) := message if {
 	user := pod.effective(container, "runAsUser", null)
 	user == null
-	message := sprintf("%s.securityContext.runAsUser: must be set, allowed are %s", [
-		container.path, value.ranges(ranges),
-	])
+	message := sprintf("%s.securityContext.runAsUser: must be set, allowed are %s", [container.path, value.ranges(ranges)])
 } else := message if {
 	user := pod.effective(container, "runAsUser", null)
 	not value.in_ranges(user, ranges)
-	message := sprintf("%s.securityContext.runAsUser: %s is not allowed, allowed are %s", [
-		container.path, value.text(user), value.ranges(ranges),
-	])
+	message := sprintf("%s.securityContext.runAsUser: %s is not allowed, allowed are %s", [container.path, value.text(user), value.ranges(ranges)])
 }
 
 root(container) := message if {

@@ -16,9 +16,7 @@ violations(policy) := {message |
 problem(strategy, name) := message if {
 	name == null
 	value.get(strategy, "defaultRuntimeClassName", null) != null
-	message := sprintf("spec.runtimeClassName: must be set, %s is the default", [
-		value.text(strategy.defaultRuntimeClassName),
-	])
+	message := sprintf("spec.runtimeClassName: must be set, %s is the default", [value.text(strategy.defaultRuntimeClassName)])
 } else := message if {
 	name != null
 	allowed := value.get(strategy, "allowedRuntimeClassNames", [])

@@ -39,9 +39,7 @@ not_allowed(strategy) := {message |
 	not "*" in allowed
 	some found in array.concat(of_pod, of_containers)
 	not profile_allowed(found.profile, allowed)
-	message := sprintf("%s: %s is not an allowed profile, allowed are %s", [
-		found.path, value.text(found.profile), value.list(allowed),
-	])
+	message := sprintf("%s: %s is not an allowed profile, allowed are %s", [found.path, value.text(found.profile), value.list(allowed)])
 }
 
 # Without a list no profile may be set, and none need be.

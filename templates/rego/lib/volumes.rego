@@ -14,9 +14,7 @@ violations(policy) := {message |
 	some type in volume.types
 	not type in allowed
 	not token_under_secret(allowed, volume)
-	message := sprintf("%s: %s volumes are not allowed to be used, allowed are %s", [
-		volume.path, type, value.list(allowed),
-	])
+	message := sprintf("%s: %s volumes are not allowed to be used, allowed are %s", [volume.path, type, value.list(allowed)])
 }
 
 # The volume that the API server adds for the service account's token counts as a secret, which it once was.
