@@ -111,8 +111,11 @@ pub fn render(
         Some(tables) => render_tables(tables, environment)?,
         None => PARAMETERS.to_owned(),
     };
-    let mut libraries: Vec<&str> = LIBRARIES.iter().map(|it| it.trim_end()).collect();
-    libraries.push(parameters.trim_end());
+    let libraries: Vec<String> = LIBRARIES
+        .iter()
+        .chain([&parameters.as_str()])
+        .map(|it| it.trim_end().to_owned())
+        .collect();
     let template = environment.get_template("constraint_template.yaml.j2")?;
     let mut res = vec![Manifest {
         folder: Folder::Templates,
