@@ -1,4 +1,4 @@
-//! YAML with places, composed from the events of `saphyr-parser`.
+//! YAML with places, composed from the events of `granit-parser`.
 //!
 //! Values mean what they mean to kubectl, see [`scalar`]; so do merge keys, which yaml.v2 (`decode.go`, `merge`) applies
 //! where they stand: they override what came before them and give way to what comes after.
@@ -6,12 +6,15 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
+use granit_parser::{Event, Parser, ScalarStyle, Tag};
 
 use super::documents::Document;
 use super::json::repeated_key;
 use super::node::{Entry, Fault, MAX_DEPTH, Node, ObjectBuilder, Span, Value};
 use super::scalar;
+
+/// What `!!` stands for.
+const YAML_TAG: &str = "tag:yaml.org,2002:";
 
 /// How much the aliases of one document may copy, in bytes, so that a small text cannot become a huge tree.
 const MAX_COPIES: usize = 32 << 20;
@@ -27,24 +30,22 @@ pub(super) fn documents<'a>(
     part: &Span,
 ) -> Result<(), Fault> {
     let text = text.get(part.clone()).unwrap_or_default();
-    let mut places = Places::new(text, part.start);
-    let control = |it: u8| it == 0x7f || it < b' ' && !matches!(it, b'\t' | b'\r' | b'\n');
-    if let Some(at) = text.bytes().position(control) {
-        let at = part.start + at;
-        return Err(Fault::new(
-            at..at + 1,
-            "control characters are not allowed in YAML",
-        ));
-    }
-    let mut parser = Parser::new_from_str(text);
+    let options = granit_parser::options! {
+        block_nesting_limit: MAX_DEPTH,
+        block_scalar_eof_without_line_feed: true,
+        flow_nesting_limit: MAX_DEPTH,
+    };
     let mut composer = Composer::default();
-    while let Some(event) = parser.next_event() {
+    for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|error| {
-            let start = places.byte(error.marker().index());
-            let end = places.byte(error.marker().index() + 1);
-            Fault::new(start..end, format!("this is not YAML: {}", error.info()))
+            let start = error.marker().byte_offset().unwrap_or_default();
+            let char = text.get(start..).and_then(|it| it.chars().next());
+            let start = part.start + start;
+            let end = start + char.map_or(0, char::len_utf8);
+            Fault::new(start..end, format!("this is not YAML: {}", error.kind()))
         })?;
-        let span = places.byte(span.start.index())..places.byte(span.end.index());
+        let span = span.byte_range().unwrap_or_default();
+        let span = part.start + span.start..part.start + span.end;
         match event {
             Event::DocumentEnd => {
                 let composer = std::mem::take(&mut composer);
@@ -101,8 +102,10 @@ impl<'a> Composer<'a> {
             Event::Scalar(word, style, anchor, tag) => {
                 self.scalar(word, style, anchor, tag.as_deref(), span)
             }
-            Event::SequenceStart(anchor, _) => self.open(span, anchor, Content::List(Vec::new())),
-            Event::MappingStart(anchor, _) => {
+            Event::SequenceStart(_, anchor, _) => {
+                self.open(span, anchor, Content::List(Vec::new()))
+            }
+            Event::MappingStart(_, anchor, _) => {
                 let content = Content::Object {
                     object: ObjectBuilder::default(),
                     merged: BTreeSet::new(),
@@ -131,8 +134,11 @@ impl<'a> Composer<'a> {
         }
         let value = match tag {
             None if plain => scalar::plain(word),
-            Some(tag) if tag.is_yaml_core_schema() => scalar::tagged(&tag.suffix, word),
-            _ => Ok(Value::String(word)),
+            None => Ok(Value::String(word)),
+            Some(tag) => {
+                let tag = format!("{}{}", tag.handle(), tag.suffix());
+                scalar::tagged(tag.strip_prefix(YAML_TAG).unwrap_or_default(), word)
+            }
         };
         let value = value.unwrap_or_else(|message| {
             self.faults.push(Fault::new(span.clone(), message));
@@ -295,46 +301,4 @@ fn weight(node: &Node<'_>) -> usize {
         _ => 0,
     };
     size_of::<Entry<'_>>() + inner
-}
-
-/// Turns the parser's places, counted in characters of a part, into bytes of the whole text.
-struct Places<'a> {
-    text: &'a str,
-    /// Where the part begins.
-    base: usize,
-    ascii: bool,
-    /// The place asked for last: nearly always the next one is a little further on.
-    char: usize,
-    byte: usize,
-}
-
-impl<'a> Places<'a> {
-    fn new(text: &'a str, base: usize) -> Self {
-        Self {
-            text,
-            base,
-            ascii: text.is_ascii(),
-            char: 0,
-            byte: 0,
-        }
-    }
-
-    fn byte(&mut self, char: usize) -> usize {
-        if self.ascii {
-            return self.base + char.min(self.text.len());
-        }
-        let (before, after) = self
-            .text
-            .split_at_checked(self.byte)
-            .unwrap_or((self.text, ""));
-        if char >= self.char {
-            let skipped = after.chars().take(char - self.char);
-            self.byte += skipped.map(char::len_utf8).sum::<usize>();
-        } else {
-            let skipped = before.chars().rev().take(self.char - char);
-            self.byte -= skipped.map(char::len_utf8).sum::<usize>();
-        }
-        self.char = char;
-        self.base + self.byte
-    }
 }
