@@ -35,7 +35,7 @@ impl<'s> Report<'s> {
         self.errors.push(InputError {
             location: self.location(&span),
             span,
-            message: message.into(),
+            message: printable(&message.into()),
         });
     }
 
@@ -106,7 +106,9 @@ impl<'s> Report<'s> {
     }
 
     /// Adds a diagnostic, which gets its place here.
-    pub(super) fn diagnostic(&mut self, span: &Span, diagnostic: Diagnostic) {
+    pub(super) fn diagnostic(&mut self, span: &Span, mut diagnostic: Diagnostic) {
+        diagnostic.message = printable(&diagnostic.message);
+        diagnostic.field = diagnostic.field.map(|it| printable(&it));
         let diagnostic = diagnostic.at(self.location(span));
         self.diagnostics.push((span.start, diagnostic));
     }
@@ -127,4 +129,16 @@ pub(super) fn called(object: &ObjectRef) -> String {
     } else {
         object.to_string()
     }
+}
+
+/// A message as one line, without what a terminal would obey.
+fn printable(message: &str) -> String {
+    let escaped = |it: char| {
+        if it.is_control() {
+            it.escape_debug().to_string()
+        } else {
+            it.to_string()
+        }
+    };
+    message.chars().map(escaped).collect()
 }
