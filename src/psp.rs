@@ -397,3 +397,6 @@ fn violation(psp: &PodSecurityPolicy, error: &FieldError) -> Violation {
         message: error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;
