@@ -3,5 +3,6 @@
 pub mod admission;
 pub mod api;
 pub mod diagnostic;
+pub mod gatekeeper;
 pub mod input;
 pub mod manifest;
