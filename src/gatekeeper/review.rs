@@ -167,11 +167,12 @@ impl Constraint {
     }
 
     fn matches(&self, asked: &Question<'_>) -> bool {
-        let matches = |pod: &Pod| {
+        let matches = |pod: &Pod, name: &str| {
             let metadata = pod.0.get("metadata");
-            self.match_.matches(metadata, asked.name, asked.namespace)
+            self.match_.matches(metadata, name, asked.namespace)
         };
-        matches(&asked.request.pod) || asked.request.old_pod.as_ref().is_some_and(matches)
+        let old_pod = asked.request.old_pod.as_ref();
+        matches(&asked.request.pod, asked.name) || old_pod.is_some_and(|it| matches(it, it.name()))
     }
 
     fn violations(
@@ -327,6 +328,8 @@ fn namespace_object(namespace: Namespace<'_>) -> RegoValue {
         ("name", RegoValue::from(namespace.name)),
     ];
     RegoValue::object(vec![
+        ("apiVersion", RegoValue::from("v1")),
+        ("kind", RegoValue::from("Namespace")),
         ("metadata", RegoValue::object(metadata)),
         ("spec", RegoValue::object(Vec::new())),
         ("status", RegoValue::object(Vec::new())),
