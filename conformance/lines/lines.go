@@ -37,11 +37,14 @@ type User struct {
 
 // Parse reads a request.
 // The operation defaults to CREATE, the namespace to the object's and then to "default";
-// a null oldObject is no object.
+// a null oldObject is no object. A request with an error has nothing but that and its id.
 func Parse(line []byte) (*Request, error) {
 	request := &Request{}
 	if err := json.Unmarshal(line, request); err != nil {
 		return nil, err
+	}
+	if request.Error != "" {
+		return request, nil
 	}
 	if request.Operation == "" {
 		request.Operation = "CREATE"

@@ -102,11 +102,13 @@ func (q *question) attributes(about *core.Pod) admission.Attributes {
 func (q *question) finish(it *core.Pod) []string {
 	ctx := genericapirequest.WithNamespace(context.Background(), q.Namespace)
 	var err error
+	// A strategy writes to the old object too.
 	switch {
-	case q.Subresource != "":
-		// A subresource has another strategy, and the plugin does not look at it.
+	case q.oldPod != nil && q.Subresource == "status":
+		err = rest.BeforeUpdate(pod.StatusStrategy, ctx, it, q.oldPod.DeepCopy())
+	case q.oldPod != nil && q.Subresource == "ephemeralcontainers":
+		err = rest.BeforeUpdate(pod.EphemeralContainersStrategy, ctx, it, q.oldPod.DeepCopy())
 	case q.oldPod != nil:
-		// The strategy writes to the old object too.
 		err = rest.BeforeUpdate(pod.Strategy, ctx, it, q.oldPod.DeepCopy())
 	default:
 		if it.Name == "" && it.GenerateName != "" {
