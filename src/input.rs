@@ -106,3 +106,8 @@ pub fn load(
 ) -> Result<(Inventory, Vec<Diagnostic>), LoadError> {
     Ok((Inventory::default(), Vec::new()))
 }
+
+/// Stub.
+pub fn render_error(error: &InputError, _source: &str, _color: bool) -> String {
+    error.message.clone()
+}

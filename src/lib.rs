@@ -2,6 +2,14 @@
 
 pub mod admission;
 pub mod api;
+pub mod cli;
+pub mod controls;
 pub mod diagnostic;
 pub mod input;
 pub mod manifest;
+pub mod plan;
+pub mod psp;
+pub mod rbac;
+pub mod render;
+pub mod report;
+pub mod resolve;

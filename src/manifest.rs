@@ -41,14 +41,14 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// The name of its file.
+    pub fn file_name(&self) -> String {
+        format!("{}-{}.yaml", self.kind.to_lowercase(), self.name)
+    }
+
     /// The path below the output directory, with `/` between its parts.
     pub fn path(&self) -> String {
-        format!(
-            "{}/{}-{}.yaml",
-            self.folder.name(),
-            self.kind.to_lowercase(),
-            self.name
-        )
+        format!("{}/{}", self.folder.name(), self.file_name())
     }
 }
 

@@ -33,6 +33,10 @@ pub struct PodSecurityPolicy {
 
 /// What a PodSecurityPolicy allows and defaults, its four annotations included.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the fields are those of Kubernetes"
+)]
 pub struct PodSecurityPolicySpec {
     /// Whether containers may be privileged.
     pub privileged: bool,

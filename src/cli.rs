@@ -1,0 +1,133 @@
+//! The command line: arguments, files, terminal, exit codes.
+//!
+//! Nothing else in this crate touches the world.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is where the world is touched"
+)]
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand, ValueEnum};
+
+mod files;
+mod migrate;
+mod out_dir;
+mod resolve;
+
+/// How a command ended that could be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// Done.
+    Done,
+    /// Done, and it found what it looks for.
+    Found,
+}
+
+/// Moves a Kubernetes cluster from PodSecurityPolicy to OPA Gatekeeper.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = EXIT_CODES)]
+struct Cli {
+    /// When to color what is written to a terminal.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    color: Color,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 done; 1 done, and --strict found a warning; 2 could not be done.";
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Migrate(migrate::MigrateArgs),
+    Resolve(resolve::ResolveArgs),
+}
+
+/// The two streams, one for the product and one for the rest.
+#[expect(missing_debug_implementations, reason = "streams have nothing to show")]
+pub struct Ui<'a> {
+    /// Where the product goes.
+    pub stdout: &'a mut dyn Write,
+    /// Where everything else goes.
+    pub stderr: &'a mut dyn Write,
+    /// Whether messages may be colored.
+    pub color: bool,
+}
+
+/// Runs the program with the arguments and streams of the process.
+pub fn main() -> ExitCode {
+    let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let mut ui = Ui {
+        stdout: &mut io::BufWriter::new(io::stdout().lock()),
+        stderr: &mut io::stderr().lock(),
+        color,
+    };
+    ExitCode::from(run(std::env::args_os(), &mut ui))
+}
+
+/// Runs the program; returns its exit code.
+///
+/// The first argument is the name of the program.
+pub fn run(args: impl IntoIterator<Item = OsString>, ui: &mut Ui<'_>) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let wanted = !error.use_stderr();
+            let text = if ui.color {
+                error.render().ansi().to_string()
+            } else {
+                error.render().to_string()
+            };
+            let stream = if wanted {
+                &mut ui.stdout
+            } else {
+                &mut ui.stderr
+            };
+            // Nobody is left to be told that this failed.
+            let _ = stream.write_all(text.as_bytes());
+            let _ = ui.stdout.flush();
+            return if wanted { 0 } else { 2 };
+        }
+    };
+    match cli.color {
+        Color::Auto => {}
+        Color::Always => ui.color = true,
+        Color::Never => ui.color = false,
+    }
+    let res = match &cli.command {
+        Command::Migrate(args) => migrate::run(args, ui),
+        Command::Resolve(args) => resolve::run(args, ui),
+    };
+    let res = res.and_then(|status| {
+        ui.stdout.flush().context("could not write to stdout")?;
+        Ok(status)
+    });
+    match res {
+        Ok(ExitStatus::Done) => 0,
+        Ok(ExitStatus::Found) => 1,
+        Err(error) if is_broken_pipe(&error) => 0,
+        Err(error) => {
+            let _ = writeln!(ui.stderr, "error: {error:#}");
+            2
+        }
+    }
+}
+
+/// A reader that has seen enough is no failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|it| it.downcast_ref::<io::Error>())
+        .any(|it| it.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,146 @@
+//! What the user hands over becomes sources, and those an inventory.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::cli::Ui;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::input::{self, Inventory, LoadOptions, Source};
+
+/// Where PodSecurityPolicies, RBAC objects and workloads come from.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct InputArgs {
+    /// File or directory with manifests in YAML or JSON, or `-` for stdin; may be repeated.
+    #[arg(short, long, required = true, value_name = "PATH")]
+    filename: Vec<PathBuf>,
+
+    /// Look into the subdirectories of a directory, too.
+    #[arg(short = 'R', long)]
+    recursive: bool,
+
+    /// Feature gates that the API server of the cluster was started with; `ProcMountType` is the one that matters.
+    #[arg(long, value_name = "GATE=BOOL", value_delimiter = ',', value_parser = feature_gate)]
+    feature_gates: Vec<bool>,
+}
+
+fn feature_gate(text: &str) -> Result<bool, String> {
+    match text.split_once('=') {
+        Some(("ProcMountType", "true")) => Ok(true),
+        Some(("ProcMountType", "false")) => Ok(false),
+        _ => Err("the only gate that matters here is `ProcMountType=true`".to_owned()),
+    }
+}
+
+/// Reads everything the user hands over.
+///
+/// # Errors
+///
+/// When a file cannot be read, or the input cannot be used; what is wrong with it goes to stderr first, all of it.
+pub(crate) fn load(
+    args: &InputArgs,
+    ui: &mut Ui<'_>,
+) -> anyhow::Result<(Inventory, Vec<Diagnostic>)> {
+    let sources = sources(args)?;
+    let options = LoadOptions {
+        proc_mount_type: args.feature_gates.last().copied().unwrap_or(false),
+    };
+    input::load(&sources, options).or_else(|error| {
+        for it in &error.errors {
+            let text = sources
+                .iter()
+                .find(|source| source.name == it.location.file)
+                .map_or("", |source| source.text.as_str());
+            writeln!(ui.stderr, "{}", input::render_error(it, text, ui.color))?;
+        }
+        bail!("{error}; nothing was written")
+    })
+}
+
+/// Tells the diagnostics; returns whether there is a warning among them.
+///
+/// # Errors
+///
+/// When stderr is gone.
+pub(crate) fn tell(diagnostics: &[Diagnostic], ui: &mut Ui<'_>) -> anyhow::Result<bool> {
+    for it in diagnostics {
+        writeln!(ui.stderr, "{it}")?;
+    }
+    Ok(diagnostics
+        .iter()
+        .any(|it| it.severity == Severity::Warning))
+}
+
+fn sources(args: &InputArgs) -> anyhow::Result<Vec<Source>> {
+    let mut res = Vec::new();
+    for path in &args.filename {
+        if path.as_os_str() == "-" {
+            let mut bytes = Vec::new();
+            std::io::stdin()
+                .read_to_end(&mut bytes)
+                .context("could not read stdin")?;
+            res.push(source("-".to_owned(), bytes)?);
+        } else if path.is_dir() {
+            let mut files = Vec::new();
+            find(path, args.recursive, &mut files)?;
+            if files.is_empty() {
+                bail!(
+                    "there is no `.yaml`, `.yml` or `.json` file in `{}`{}",
+                    path.display(),
+                    if args.recursive {
+                        ""
+                    } else {
+                        " itself; `-R` looks into its subdirectories"
+                    }
+                );
+            }
+            for file in files {
+                res.push(read(&file)?);
+            }
+        } else {
+            res.push(read(path)?);
+        }
+    }
+    Ok(res)
+}
+
+fn find(directory: &Path, recursive: bool, acc: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let context = || format!("could not read the directory `{}`", directory.display());
+    let mut entries = fs::read_dir(directory)
+        .with_context(context)?
+        .map(|it| Ok(it?.path()))
+        .collect::<Result<Vec<_>, std::io::Error>>()
+        .with_context(context)?;
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            if recursive {
+                find(&path, recursive, acc)?;
+            }
+        } else if path
+            .extension()
+            .is_some_and(|it| ["yaml", "yml", "json"].iter().any(|known| it == *known))
+        {
+            acc.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> anyhow::Result<Source> {
+    let bytes = fs::read(path).with_context(|| format!("could not read `{}`", path.display()))?;
+    source(path.display().to_string(), bytes)
+}
+
+fn source(name: String, bytes: Vec<u8>) -> anyhow::Result<Source> {
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(error.as_bytes().get(..valid).unwrap_or_default());
+        anyhow::anyhow!("{name}:{}: not UTF-8", text.matches('\n').count() + 1)
+    })?;
+    Ok(Source { name, text })
+}

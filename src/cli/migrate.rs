@@ -1,0 +1,153 @@
+//! `migrate`: everything to apply, and a report.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+
+use crate::cli::files::{self, InputArgs};
+use crate::cli::out_dir::{self, File};
+use crate::cli::{ExitStatus, Ui};
+use crate::manifest::{Folder, Manifest};
+use crate::plan::{EnforcementAction, PlanOptions, plan};
+use crate::render::{environment, kustomization, render};
+use crate::report::report;
+use crate::resolve;
+
+/// Write the Gatekeeper manifests that decide as the PodSecurityPolicies did, and a report.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct MigrateArgs {
+    #[command(flatten)]
+    input: InputArgs,
+
+    /// Write a directory with everything to apply and a report, instead of manifests to stdout.
+    #[arg(long, value_name = "DIR")]
+    out_dir: Option<PathBuf>,
+
+    /// Write to the directory even if it holds something that this program did not write; that stays.
+    #[arg(long, requires = "out_dir")]
+    force: bool,
+
+    /// What Gatekeeper does with a pod that no policy admits.
+    #[arg(long, value_enum, default_value_t = Action::Dryrun, value_name = "ACTION")]
+    enforcement_action: Action,
+
+    /// Take it that everybody may use every policy, where the input has no RBAC objects.
+    #[arg(long, value_enum, value_name = "WHOM")]
+    assume_grant: Option<AssumeGrant>,
+
+    /// Exit with 1 if there is a warning.
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Action {
+    /// Record what would be forbidden.
+    Dryrun,
+    /// Admit the pod and warn its author.
+    Warn,
+    /// Forbid the pod.
+    Deny,
+}
+
+impl From<Action> for EnforcementAction {
+    fn from(action: Action) -> Self {
+        match action {
+            Action::Dryrun => Self::Dryrun,
+            Action::Warn => Self::Warn,
+            Action::Deny => Self::Deny,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum AssumeGrant {
+    /// Everybody may use every policy.
+    All,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  # See what would be written
+  psp2gatekeeper migrate -f policies.yaml -f rbac/
+
+  # Write a directory to review, commit and apply
+  kubectl get psp,clusterroles,clusterrolebindings,ns -o yaml > cluster.yaml
+  kubectl get roles,rolebindings,serviceaccounts -A -o yaml > namespaced.yaml
+  psp2gatekeeper migrate -f cluster.yaml -f namespaced.yaml --out-dir gatekeeper
+
+Exit codes: 0 done; 1 with --strict if there is a warning; 2 could not be done, and nothing was written.";
+
+pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus> {
+    let (inventory, mut diagnostics) = files::load(&args.input, ui)?;
+    if inventory.policies.is_empty() && inventory.unusable_policies.is_empty() {
+        bail!(
+            "there is no PodSecurityPolicy in the input; a cluster that has none, with the admission plugin on, forbids every pod"
+        );
+    }
+    let grants = match args.assume_grant {
+        Some(AssumeGrant::All) => resolve::everybody(),
+        None if inventory.roles.is_empty() && inventory.bindings.is_empty() => bail!(
+            "there is no Role, ClusterRole, RoleBinding or ClusterRoleBinding in the input, so nobody may use a PodSecurityPolicy and every pod would be forbidden; add them with -f, or let everybody use every policy with `--assume-grant all`"
+        ),
+        None => resolve::grants(&inventory),
+    };
+    if args.assume_grant.is_none() {
+        diagnostics.extend(resolve::diagnostics(&inventory, &grants));
+    }
+    let enforcement_action = args.enforcement_action.into();
+    let bundle = plan(&inventory, &grants, PlanOptions { enforcement_action });
+    diagnostics.extend(bundle.diagnostics.iter().cloned());
+    diagnostics.sort();
+    let environment = environment()?;
+    let manifests = render(&bundle, &environment)?;
+    let report = report(
+        &inventory,
+        &bundle,
+        &manifests,
+        enforcement_action,
+        diagnostics,
+    );
+    if let Some(directory) = &args.out_dir {
+        let mut files = vec![
+            File::new("REPORT.md", report.to_markdown(&environment)?),
+            File::new(
+                out_dir::REPORT,
+                format!("{}\n", serde_json::to_string_pretty(&report)?),
+            ),
+        ];
+        for folder in Folder::ALL {
+            if manifests.iter().any(|it| it.folder == folder) {
+                files.push(File::new(
+                    format!("{}/kustomization.yaml", folder.name()),
+                    kustomization(folder, &manifests, &environment)?,
+                ));
+            }
+        }
+        files.extend(
+            manifests
+                .into_iter()
+                .map(|it| File::new(it.path(), it.text)),
+        );
+        out_dir::write(directory, &files, args.force)?;
+        writeln!(
+            ui.stderr,
+            "{} Read `{}` next.",
+            report.summary,
+            directory.join("REPORT.md").display()
+        )?;
+    } else {
+        for Manifest { text, .. } in &manifests {
+            write!(ui.stdout, "---\n{text}")?;
+        }
+        writeln!(ui.stderr, "{}", report.summary)?;
+    }
+    let warned = files::tell(&report.diagnostics, ui)?;
+    Ok(if args.strict && warned {
+        ExitStatus::Found
+    } else {
+        ExitStatus::Done
+    })
+}

@@ -1,0 +1,158 @@
+//! The output directory: all of it or nothing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use crate::manifest::Folder;
+
+/// The file that lists what was written, so that a later run knows what is its own.
+pub(crate) const REPORT: &str = "report.json";
+
+/// A file to write, below the output directory.
+#[derive(Debug)]
+pub(crate) struct File {
+    path: String,
+    text: String,
+}
+
+impl File {
+    pub(crate) fn new(path: impl Into<String>, text: String) -> Self {
+        Self {
+            path: path.into(),
+            text,
+        }
+    }
+}
+
+/// The part of an earlier report that says what it wrote.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EarlierReport {
+    api_version: String,
+    kind: String,
+    objects: Vec<EarlierObject>,
+}
+
+#[derive(Deserialize)]
+struct EarlierObject {
+    file: String,
+}
+
+/// Makes the directory hold these files and no other that an earlier run wrote.
+///
+/// # Errors
+///
+/// When it holds files that no earlier run wrote and `force` is not given, or cannot be written; then it is as before.
+pub(crate) fn write(directory: &Path, files: &[File], force: bool) -> anyhow::Result<()> {
+    let directory = &fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
+    let foreign = foreign_files(directory)?;
+    if !foreign.is_empty() && !force {
+        let some: Vec<_> = foreign
+            .iter()
+            .take(5)
+            .map(|it| format!("`{}`", it.display()))
+            .collect();
+        bail!(
+            "`{}` holds {} that this program did not write, such as {}; choose another directory, or keep them there with --force",
+            directory.display(),
+            if foreign.len() == 1 {
+                "a file".to_owned()
+            } else {
+                format!("{} files", foreign.len())
+            },
+            some.join(", ")
+        );
+    }
+    let parent = match directory.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => bail!("`{}` cannot be written to", directory.display()),
+    };
+    let context = || format!("could not write `{}`", directory.display());
+    fs::create_dir_all(parent).with_context(context)?;
+    // Beside the directory, because a rename does not cross file systems.
+    let staging = tempfile::Builder::new()
+        .prefix(".psp2gatekeeper-")
+        .tempdir_in(parent)
+        .with_context(context)?;
+    let new = staging.path().join("new");
+    fs::create_dir(&new).with_context(context)?;
+    for path in &foreign {
+        let target = new.join(path);
+        create_parent(&target).with_context(context)?;
+        fs::copy(directory.join(path), target).with_context(context)?;
+    }
+    for file in files {
+        let target = new.join(&file.path);
+        create_parent(&target).with_context(context)?;
+        fs::write(target, &file.text).with_context(context)?;
+    }
+    swap(directory, &new, &staging.path().join("old")).with_context(context)
+}
+
+fn swap(directory: &Path, new: &Path, old: &Path) -> io::Result<()> {
+    if !directory.exists() {
+        return fs::rename(new, directory);
+    }
+    fs::rename(directory, old)?;
+    fs::rename(new, directory).inspect_err(|_| {
+        // It was renamed a moment ago; if it cannot be renamed back, the first error says more than a second would.
+        let _ = fs::rename(old, directory);
+    })
+}
+
+fn create_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)
+}
+
+/// Returns the files in the directory that no earlier run wrote, relative to it and sorted.
+fn foreign_files(directory: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
+    let mut res = BTreeSet::new();
+    if !directory.exists() {
+        return Ok(res);
+    }
+    walk(directory, Path::new(""), &mut res)
+        .with_context(|| format!("could not read the directory `{}`", directory.display()))?;
+    for path in earlier_files(directory) {
+        res.remove(&path);
+    }
+    Ok(res)
+}
+
+/// Returns what an earlier run wrote; nothing where there was none.
+fn earlier_files(directory: &Path) -> Vec<PathBuf> {
+    let Some(report) = fs::read(directory.join(REPORT))
+        .ok()
+        .and_then(|it| serde_json::from_slice::<EarlierReport>(&it).ok())
+        .filter(|it| it.kind == "Report" && it.api_version.starts_with("psp2gatekeeper/"))
+    else {
+        return Vec::new();
+    };
+    let kustomizations = Folder::ALL.map(|it| format!("{}/kustomization.yaml", it.name()));
+    report
+        .objects
+        .into_iter()
+        .map(|it| it.file)
+        .chain([REPORT.to_owned(), "REPORT.md".to_owned()])
+        .chain(kustomizations)
+        .map(PathBuf::from)
+        .collect()
+}
+
+fn walk(root: &Path, below: &Path, acc: &mut BTreeSet<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(root.join(below))? {
+        let entry = entry?;
+        let path = below.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            walk(root, &path, acc)?;
+        } else {
+            acc.insert(path);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! The CSI drivers that pods may use inline: `allowedCSIDrivers`.
+//!
+//! ## PSP
+//!
+//! Kubernetes 1.24, `pkg/security/podsecuritypolicy/provider.go`.
+//! No entries allow every driver; else the driver of a `csi` volume must be one of them, also where `volumes` has `*`.
+//! A volume whose type is not allowed is not looked at here.
+//! The feature gate `CSIInlineVolume`, on by default, is taken to be on.
+//! Nothing is defaulted.
+//!
+//! ## Gatekeeper
+//!
+//! `allowedCSIDrivers` travels as a sorted list.
+//! `templates/rego/lib/csi_drivers.rego` judges it.
+//!
+//! ## Losses
+//!
+//! None.
+
+use serde_json::json;
+
+use super::translate::{Parameters, Translate, allows_volume, is_subset, parameters, sorted};
+use super::volumes::{is_allowed, volume_type};
+use super::{Control, FieldError, Semantics, quoted};
+use crate::api::core::{Pod, Volume};
+use crate::api::policy::{PodSecurityPolicy, PodSecurityPolicySpec};
+
+/// The control `csi_drivers`.
+#[derive(Clone, Copy, Debug)]
+pub struct CsiDrivers;
+
+impl Control for CsiDrivers {
+    fn name(&self) -> &'static str {
+        "csi-drivers"
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        &["allowedCSIDrivers"]
+    }
+}
+
+impl Semantics for CsiDrivers {
+    fn validate_volume(
+        &self,
+        acc: &mut Vec<FieldError>,
+        psp: &PodSecurityPolicy,
+        _pod: &Pod,
+        volume: &Volume<'_>,
+    ) {
+        if volume_type(volume) != "csi" || !is_allowed(psp, volume) {
+            return;
+        }
+        let drivers = &psp.spec.allowed_csi_drivers;
+        let driver = volume.string(&["csi", "driver"]);
+        if !drivers.is_empty() && !drivers.iter().any(|it| it == driver) {
+            let field = format!("{}.csi.driver", volume.path());
+            let detail = "Inline CSI driver is not allowed to be used";
+            acc.push(FieldError::invalid(field, quoted(driver), detail));
+        }
+    }
+}
+
+impl Translate for CsiDrivers {
+    fn parameters(&self, psp: &PodSecurityPolicySpec) -> Parameters {
+        let drivers = sorted(&psp.allowed_csi_drivers);
+        let entries: Vec<_> = drivers.iter().map(|it| json!({ "name": it })).collect();
+        parameters([("allowedCSIDrivers", json!(entries))])
+    }
+
+    fn covers(&self, wide: &PodSecurityPolicySpec, narrow: &PodSecurityPolicySpec) -> bool {
+        wide.allowed_csi_drivers.is_empty()
+            || !allows_volume(narrow, "csi")
+            || (!narrow.allowed_csi_drivers.is_empty()
+                && is_subset(&narrow.allowed_csi_drivers, &wide.allowed_csi_drivers))
+    }
+}

@@ -1,0 +1,75 @@
+//! The FlexVolume drivers that pods may use: `allowedFlexVolumes`.
+//!
+//! ## PSP
+//!
+//! Kubernetes 1.24, `pkg/security/podsecuritypolicy/provider.go`.
+//! No entries allow every driver; else the driver of a `flexVolume` must be one of them, also where `volumes` has `*`.
+//! A volume whose type is not allowed is not looked at here.
+//! Nothing is defaulted.
+//!
+//! ## Gatekeeper
+//!
+//! `allowedFlexVolumes` travels as a sorted list.
+//! `templates/rego/lib/flex_volumes.rego` judges it.
+//!
+//! ## Losses
+//!
+//! None.
+
+use serde_json::json;
+
+use super::translate::{Parameters, Translate, allows_volume, is_subset, parameters, sorted};
+use super::volumes::{is_allowed, volume_type};
+use super::{Control, FieldError, Semantics, quoted};
+use crate::api::core::{Pod, Volume};
+use crate::api::policy::{PodSecurityPolicy, PodSecurityPolicySpec};
+
+/// The control `flex_volumes`.
+#[derive(Clone, Copy, Debug)]
+pub struct FlexVolumes;
+
+impl Control for FlexVolumes {
+    fn name(&self) -> &'static str {
+        "flex-volumes"
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        &["allowedFlexVolumes"]
+    }
+}
+
+impl Semantics for FlexVolumes {
+    fn validate_volume(
+        &self,
+        acc: &mut Vec<FieldError>,
+        psp: &PodSecurityPolicy,
+        _pod: &Pod,
+        volume: &Volume<'_>,
+    ) {
+        if volume_type(volume) != "flexVolume" || !is_allowed(psp, volume) {
+            return;
+        }
+        let drivers = &psp.spec.allowed_flex_volumes;
+        let driver = volume.string(&["flexVolume", "driver"]);
+        if !drivers.is_empty() && !drivers.iter().any(|it| it == driver) {
+            let field = format!("{}.driver", volume.path());
+            let detail = "Flexvolume driver is not allowed to be used";
+            acc.push(FieldError::invalid(field, quoted(driver), detail));
+        }
+    }
+}
+
+impl Translate for FlexVolumes {
+    fn parameters(&self, psp: &PodSecurityPolicySpec) -> Parameters {
+        let drivers = sorted(&psp.allowed_flex_volumes);
+        let entries: Vec<_> = drivers.iter().map(|it| json!({ "driver": it })).collect();
+        parameters([("allowedFlexVolumes", json!(entries))])
+    }
+
+    fn covers(&self, wide: &PodSecurityPolicySpec, narrow: &PodSecurityPolicySpec) -> bool {
+        wide.allowed_flex_volumes.is_empty()
+            || !allows_volume(narrow, "flexVolume")
+            || (!narrow.allowed_flex_volumes.is_empty()
+                && is_subset(&narrow.allowed_flex_volumes, &wide.allowed_flex_volumes))
+    }
+}

@@ -1,0 +1,177 @@
+//! The groups of pods and containers: `runAsGroup`, `supplementalGroups`, `fsGroup`.
+//!
+//! ## PSP
+//!
+//! Kubernetes 1.24, `pkg/security/podsecuritypolicy/group` and `provider.go`.
+//! All three have the same strategies.
+//! Under `MustRunAs` an absent value becomes the lower end of the first range, and every group must be in one of the ranges.
+//! Under `MayRunAs` only what is set is judged.
+//! `runAsGroup` is judged by the effective security context of each container and written on the container; the others are the
+//! pod's.
+//! An empty list of supplemental groups counts as set: it is not defaulted, and then refused.
+//! The path of an error about `runAsGroup` ends at the security context.
+//!
+//! ## Gatekeeper
+//!
+//! The strategies travel under the names of the fields.
+//! `templates/rego/lib/groups.rego` judges it.
+//!
+//! ## Losses
+//!
+//! None.
+
+use serde_json::{Value, json};
+
+use super::translate::{Parameters, Translate, id_ranges, parameters, ranges_within};
+use super::{Control, FieldError, Semantics, list_of};
+use crate::api::core::{Container, ContainerRef, Pod};
+use crate::api::policy::{GroupStrategy, IdRanges, PodSecurityPolicy, PodSecurityPolicySpec};
+
+/// The control `groups`.
+#[derive(Clone, Copy, Debug)]
+pub struct Groups;
+
+impl Control for Groups {
+    fn name(&self) -> &'static str {
+        "groups"
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        &["runAsGroup", "supplementalGroups", "fsGroup"]
+    }
+}
+
+impl Semantics for Groups {
+    fn mutate_pod(&self, psp: &PodSecurityPolicy, pod: &mut Pod) {
+        if let GroupStrategy::MustRunAs(ranges) = &psp.spec.supplemental_groups
+            && pod.security("supplementalGroups").is_none()
+        {
+            pod.set_security("supplementalGroups", json!([ranges.first.min]));
+        }
+        if let GroupStrategy::MustRunAs(ranges) = &psp.spec.fs_group
+            && pod.security("fsGroup").is_none()
+        {
+            pod.set_security("fsGroup", ranges.first.min.into());
+        }
+    }
+
+    fn mutate_container(&self, psp: &PodSecurityPolicy, pod: &mut Pod, at: ContainerRef) {
+        if let GroupStrategy::MustRunAs(ranges) = &psp.spec.run_as_group
+            && let Some(container) = pod.container(at)
+            && container.effective("runAsGroup").is_none()
+        {
+            pod.set_container_security(at, "runAsGroup", ranges.first.min.into());
+        }
+    }
+
+    fn validate_pod(&self, acc: &mut Vec<FieldError>, psp: &PodSecurityPolicy, pod: &Pod) {
+        let fs_group = pod.security("fsGroup").and_then(Value::as_i64);
+        let path = "spec.securityContext.fsGroup";
+        validate(
+            acc,
+            path,
+            &psp.spec.fs_group,
+            fs_group.map(|it| vec![it]).as_deref(),
+        );
+
+        let groups = pod.security("supplementalGroups").and_then(Value::as_array);
+        let groups = groups.map(|it| it.iter().filter_map(Value::as_i64).collect::<Vec<_>>());
+        let path = "spec.securityContext.supplementalGroups";
+        validate(acc, path, &psp.spec.supplemental_groups, groups.as_deref());
+    }
+
+    fn validate_container(
+        &self,
+        acc: &mut Vec<FieldError>,
+        psp: &PodSecurityPolicy,
+        container: &Container<'_>,
+    ) {
+        let group = container.effective("runAsGroup").and_then(Value::as_i64);
+        let path = container.security_path("");
+        validate(
+            acc,
+            &path,
+            &psp.spec.run_as_group,
+            group.map(|it| vec![it]).as_deref(),
+        );
+    }
+}
+
+impl Translate for Groups {
+    fn parameters(&self, psp: &PodSecurityPolicySpec) -> Parameters {
+        parameters([
+            ("runAsGroup", strategy(&psp.run_as_group)),
+            ("supplementalGroups", strategy(&psp.supplemental_groups)),
+            ("fsGroup", strategy(&psp.fs_group)),
+        ])
+    }
+
+    fn covers(&self, wide: &PodSecurityPolicySpec, narrow: &PodSecurityPolicySpec) -> bool {
+        strategy_covers(&wide.run_as_group, &narrow.run_as_group)
+            && strategy_covers(&wide.supplemental_groups, &narrow.supplemental_groups)
+            && strategy_covers(&wide.fs_group, &narrow.fs_group)
+    }
+}
+
+fn strategy(strategy: &GroupStrategy) -> Value {
+    match strategy {
+        GroupStrategy::MustRunAs(ranges) => {
+            json!({ "rule": "MustRunAs", "ranges": id_ranges(ranges) })
+        }
+        GroupStrategy::MayRunAs(ranges) => {
+            json!({ "rule": "MayRunAs", "ranges": id_ranges(ranges) })
+        }
+        GroupStrategy::RunAsAny => json!({ "rule": "RunAsAny" }),
+    }
+}
+
+fn strategy_covers(wide: &GroupStrategy, narrow: &GroupStrategy) -> bool {
+    match (wide, narrow) {
+        (GroupStrategy::RunAsAny, _) => true,
+        (
+            GroupStrategy::MayRunAs(outer),
+            GroupStrategy::MayRunAs(inner) | GroupStrategy::MustRunAs(inner),
+        )
+        | (GroupStrategy::MustRunAs(outer), GroupStrategy::MustRunAs(inner)) => {
+            ranges_within(inner, outer)
+        }
+        _ => false,
+    }
+}
+
+/// Returns the ranges as Go prints them.
+pub(super) fn ranges_text(ranges: &IdRanges) -> String {
+    let items = ranges.iter().map(|it| format!("{{{} {}}}", it.min, it.max));
+    format!("[{}]", list_of(items, " "))
+}
+
+fn validate(
+    acc: &mut Vec<FieldError>,
+    path: &str,
+    strategy: &GroupStrategy,
+    groups: Option<&[i64]>,
+) {
+    let ranges = match strategy {
+        GroupStrategy::RunAsAny => return,
+        GroupStrategy::MustRunAs(ranges) | GroupStrategy::MayRunAs(ranges) => ranges,
+    };
+    let must = matches!(strategy, GroupStrategy::MustRunAs(_));
+    let value = match groups {
+        None => "[]int64(nil)".to_owned(),
+        Some(groups) => format!("[]int64{{{}}}", list_of(groups, ", ")),
+    };
+    let groups = groups.unwrap_or_default();
+    if must && groups.is_empty() {
+        let detail = "unable to validate empty groups against required ranges";
+        acc.push(FieldError::invalid(path, &value, detail));
+    }
+    for group in groups {
+        if !ranges.iter().any(|it| it.min <= *group && *group <= it.max) {
+            let detail = format!(
+                "group {group} must be in the ranges: {}",
+                ranges_text(ranges)
+            );
+            acc.push(FieldError::invalid(path, &value, &detail));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The host's network: `hostNetwork`, `hostPorts`.
+//!
+//! ## PSP
+//!
+//! Kubernetes 1.24, `pkg/security/podsecuritypolicy/provider.go`.
+//! A pod with `hostNetwork: true` is refused unless the policy allows it.
+//! Each `hostPort` above 0 of any container must be in one of the ranges, both ends included; no ranges allow no port.
+//! The two are independent, but the API server gives each container port of a pod in the host's network the host port of the same
+//! number before the plugin sees it (`pkg/apis/core/v1/defaults.go`), so that such ports need a range as well.
+//! Nothing is defaulted.
+//!
+//! ## Gatekeeper
+//!
+//! `hostNetwork` and `hostPorts` travel as they are, with all ranges.
+//! A file may lack the host ports that the API server copies on the host's network; the library reads the container ports there.
+//! `templates/rego/lib/host_network.rego` judges it.
+//!
+//! ## Losses
+//!
+//! None.
+
+use serde_json::json;
+
+use super::translate::{Parameters, Translate, parameters};
+use super::{Control, FieldError, Semantics, list_of};
+use crate::api::core::{Container, Pod};
+use crate::api::policy::{HostPortRange, PodSecurityPolicy, PodSecurityPolicySpec};
+
+/// The control `host_network`.
+#[derive(Clone, Copy, Debug)]
+pub struct HostNetwork;
+
+impl Control for HostNetwork {
+    fn name(&self) -> &'static str {
+        "host-network"
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        &["hostNetwork", "hostPorts"]
+    }
+}
+
+impl Semantics for HostNetwork {
+    fn validate_pod(&self, acc: &mut Vec<FieldError>, psp: &PodSecurityPolicy, pod: &Pod) {
+        if !psp.spec.host_network && pod.uses_host("hostNetwork") {
+            let detail = "Host network is not allowed to be used";
+            acc.push(FieldError::invalid(
+                "spec.securityContext.hostNetwork",
+                true,
+                detail,
+            ));
+        }
+    }
+
+    fn validate_container(
+        &self,
+        acc: &mut Vec<FieldError>,
+        psp: &PodSecurityPolicy,
+        container: &Container<'_>,
+    ) {
+        let ranges = &psp.spec.host_ports;
+        for port in container.host_ports().filter(|it| *it > 0) {
+            if !in_ranges(ranges, port) {
+                let detail = format!(
+                    "Host port {port} is not allowed to be used. Allowed ports: [{}]",
+                    list_of(ranges.iter().copied().map(range_text), ",")
+                );
+                let path = format!("{}.hostPort", container.at);
+                acc.push(FieldError::invalid(path, port, &detail));
+            }
+        }
+    }
+}
+
+impl Translate for HostNetwork {
+    fn parameters(&self, psp: &PodSecurityPolicySpec) -> Parameters {
+        let ports: Vec<_> = psp
+            .host_ports
+            .iter()
+            .map(|it| json!({ "min": it.min, "max": it.max }))
+            .collect();
+        parameters([
+            ("hostNetwork", json!(psp.host_network)),
+            ("hostPorts", json!(ports)),
+        ])
+    }
+
+    fn covers(&self, wide: &PodSecurityPolicySpec, narrow: &PodSecurityPolicySpec) -> bool {
+        let within = |inner: &HostPortRange| {
+            wide.host_ports
+                .iter()
+                .any(|outer| outer.min <= inner.min && inner.max <= outer.max)
+        };
+        (wide.host_network || !narrow.host_network)
+            && narrow
+                .host_ports
+                .iter()
+                .filter(|it| it.min <= it.max)
+                .all(within)
+    }
+}
+
+fn in_ranges(ranges: &[HostPortRange], port: i64) -> bool {
+    ranges
+        .iter()
+        .any(|it| i64::from(it.min) <= port && port <= i64::from(it.max))
+}
+
+fn range_text(range: HostPortRange) -> String {
+    if range.min == range.max {
+        range.min.to_string()
+    } else {
+        format!("{}-{}", range.min, range.max)
+    }
+}

@@ -1,0 +1,128 @@
+//! The host paths that pods may mount: `allowedHostPaths`.
+//!
+//! ## PSP
+//!
+//! Kubernetes 1.24, `pkg/security/podsecuritypolicy/provider.go` and `util/util.go`.
+//! No entries allow every path.
+//! Else the path of a `hostPath` volume must have one of the prefixes, compared byte by byte up to the end of a segment, after one
+//! trailing slash is cut off both; nothing else is cleaned.
+//! Where only read-only entries match, every mount of the volume in any container must be read-only; a writable match wins.
+//! A volume whose type is not allowed is not looked at here.
+//! Nothing is defaulted.
+//!
+//! ## Gatekeeper
+//!
+//! `allowedHostPaths` travels as a sorted list.
+//! `templates/rego/lib/host_paths.rego` judges it.
+//!
+//! ## Losses
+//!
+//! None.
+
+use serde_json::json;
+
+use super::translate::{Parameters, Translate, allows_volume, parameters};
+use super::volumes::{is_allowed, volume_type};
+use super::{Control, FieldError, Semantics, quoted};
+use crate::api::core::{Pod, Volume};
+use crate::api::policy::{AllowedHostPath, PodSecurityPolicy, PodSecurityPolicySpec};
+
+/// The control `host_paths`.
+#[derive(Clone, Copy, Debug)]
+pub struct HostPaths;
+
+impl Control for HostPaths {
+    fn name(&self) -> &'static str {
+        "host-paths"
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        &["allowedHostPaths"]
+    }
+}
+
+impl Semantics for HostPaths {
+    fn validate_volume(
+        &self,
+        acc: &mut Vec<FieldError>,
+        psp: &PodSecurityPolicy,
+        pod: &Pod,
+        volume: &Volume<'_>,
+    ) {
+        if volume_type(volume) != "hostPath" || !is_allowed(psp, volume) {
+            return;
+        }
+        let path = volume.string(&["hostPath", "path"]);
+        match access(&psp.spec.allowed_host_paths, path) {
+            Access::Writable => {}
+            Access::ReadOnly => {
+                for container in pod.containers() {
+                    for (index, (name, read_only)) in container.volume_mounts().enumerate() {
+                        if name == volume.name() && !read_only {
+                            let path = format!("{}.volumeMounts[{index}].readOnly", container.at);
+                            acc.push(FieldError::invalid(path, false, "must be read-only"));
+                        }
+                    }
+                }
+            }
+            Access::None => {
+                let field = format!("{}.hostPath.pathPrefix", volume.path());
+                let detail = "is not allowed to be used";
+                acc.push(FieldError::invalid(field, quoted(path), detail));
+            }
+        }
+    }
+}
+
+impl Translate for HostPaths {
+    fn parameters(&self, psp: &PodSecurityPolicySpec) -> Parameters {
+        let mut paths = psp.allowed_host_paths.clone();
+        paths.sort();
+        paths.dedup();
+        let paths: Vec<_> = paths
+            .iter()
+            .map(|it| json!({ "pathPrefix": it.path_prefix, "readOnly": it.read_only }))
+            .collect();
+        parameters([("allowedHostPaths", json!(paths))])
+    }
+
+    fn covers(&self, wide: &PodSecurityPolicySpec, narrow: &PodSecurityPolicySpec) -> bool {
+        wide.allowed_host_paths.is_empty()
+            || !allows_volume(narrow, "hostPath")
+            || (!narrow.allowed_host_paths.is_empty()
+                && narrow.allowed_host_paths.iter().all(|it| {
+                    wide.allowed_host_paths.iter().any(|outer| {
+                        outer.path_prefix == it.path_prefix && (it.read_only || !outer.read_only)
+                    })
+                }))
+    }
+}
+
+/// What a policy allows on a host path.
+enum Access {
+    None,
+    ReadOnly,
+    Writable,
+}
+
+fn access(entries: &[AllowedHostPath], path: &str) -> Access {
+    let matching = || {
+        entries
+            .iter()
+            .filter(|it| has_path_prefix(path, &it.path_prefix))
+    };
+    if entries.is_empty() || matching().any(|it| !it.read_only) {
+        Access::Writable
+    } else if matching().next().is_some() {
+        Access::ReadOnly
+    } else {
+        Access::None
+    }
+}
+
+fn has_path_prefix(path: &str, prefix: &str) -> bool {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+    let rest = path.strip_prefix(prefix);
+    rest.is_some_and(|it| it.is_empty() || it.starts_with('/'))
+}

@@ -1,0 +1,94 @@
+//! Gaining privileges: `allowPrivilegeEscalation`, `defaultAllowPrivilegeEscalation`.
+//!
+//! ## PSP
+//!
+//! Kubernetes 1.24, `pkg/security/podsecuritypolicy/provider.go`.
+//! A container that does not say gets the policy's default, and where there is none, `false` if the policy does not allow it.
+//! Where the policy does not allow it, everything but `false` is refused.
+//! Only the container's own value counts; the pod has none.
+//!
+//! ## Gatekeeper
+//!
+//! Both fields travel as they are; what the plugin would have set must be set.
+//! `templates/rego/lib/privilege_escalation.rego` judges it.
+//!
+//! ## Losses
+//!
+//! None.
+
+use serde_json::{Value, json};
+
+use super::translate::{Parameters, Translate, parameters};
+use super::{Control, FieldError, NULL, Semantics};
+use crate::api::core::{Container, ContainerRef, Pod};
+use crate::api::policy::{PodSecurityPolicy, PodSecurityPolicySpec};
+
+/// The control `privilege_escalation`.
+#[derive(Clone, Copy, Debug)]
+pub struct PrivilegeEscalation;
+
+impl Control for PrivilegeEscalation {
+    fn name(&self) -> &'static str {
+        "privilege-escalation"
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        &[
+            "allowPrivilegeEscalation",
+            "defaultAllowPrivilegeEscalation",
+        ]
+    }
+}
+
+impl Semantics for PrivilegeEscalation {
+    fn mutate_container(&self, psp: &PodSecurityPolicy, pod: &mut Pod, at: ContainerRef) {
+        let forbidden = (!psp.spec.allow_privilege_escalation).then_some(false);
+        if let Some(default) = psp.spec.default_allow_privilege_escalation.or(forbidden)
+            && let Some(container) = pod.container(at)
+            && container.own("allowPrivilegeEscalation").is_none()
+        {
+            pod.set_container_security(at, "allowPrivilegeEscalation", default.into());
+        }
+    }
+
+    fn validate_container(
+        &self,
+        acc: &mut Vec<FieldError>,
+        psp: &PodSecurityPolicy,
+        container: &Container<'_>,
+    ) {
+        if psp.spec.allow_privilege_escalation {
+            return;
+        }
+        let value = container
+            .own("allowPrivilegeEscalation")
+            .and_then(Value::as_bool);
+        if value != Some(false) {
+            let path = container.security_path("allowPrivilegeEscalation");
+            let value = if value.is_some() { "true" } else { NULL };
+            let detail = "Allowing privilege escalation for containers is not allowed";
+            acc.push(FieldError::invalid(path, value, detail));
+        }
+    }
+}
+
+impl Translate for PrivilegeEscalation {
+    fn parameters(&self, psp: &PodSecurityPolicySpec) -> Parameters {
+        let mut res = parameters([(
+            "allowPrivilegeEscalation",
+            json!(psp.allow_privilege_escalation),
+        )]);
+        if let Some(default) = psp.default_allow_privilege_escalation {
+            res.insert("defaultAllowPrivilegeEscalation", json!(default));
+        }
+        res
+    }
+
+    fn covers(&self, wide: &PodSecurityPolicySpec, narrow: &PodSecurityPolicySpec) -> bool {
+        let must_be_set = |psp: &PodSecurityPolicySpec| {
+            !psp.allow_privilege_escalation || psp.default_allow_privilege_escalation.is_some()
+        };
+        (wide.allow_privilege_escalation || !narrow.allow_privilege_escalation)
+            && (!must_be_set(wide) || must_be_set(narrow))
+    }
+}

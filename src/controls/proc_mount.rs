@@ -1,0 +1,77 @@
+//! The proc filesystem of containers: `allowedProcMountTypes`.
+//!
+//! ## PSP
+//!
+//! Kubernetes 1.24, `pkg/security/podsecuritypolicy/provider.go`.
+//! The type of each container, `Default` where it has none, must be in the list, literally.
+//! An empty list allows `Default`, and with the feature gate `ProcMountType` off, as it is by default, the API server keeps no other
+//! list.
+//! Nothing is defaulted.
+//!
+//! ## Gatekeeper
+//!
+//! `allowedProcMountTypes` travels as a sorted list, `Default` where the PSP has none.
+//! `templates/rego/lib/proc_mount.rego` judges it.
+//!
+//! ## Losses
+//!
+//! None.
+
+use serde_json::Value;
+
+use super::translate::{Parameters, Translate, as_set, is_subset, parameters};
+use super::{Control, FieldError, Semantics, quoted};
+use crate::api::core::Container;
+use crate::api::policy::{PodSecurityPolicy, PodSecurityPolicySpec};
+
+/// The control `proc_mount`.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcMount;
+
+impl Control for ProcMount {
+    fn name(&self) -> &'static str {
+        "proc-mount"
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        &["allowedProcMountTypes"]
+    }
+}
+
+impl Semantics for ProcMount {
+    fn validate_container(
+        &self,
+        acc: &mut Vec<FieldError>,
+        psp: &PodSecurityPolicy,
+        container: &Container<'_>,
+    ) {
+        let type_ = container.own("procMount").and_then(Value::as_str);
+        let type_ = type_.unwrap_or("Default");
+        if !psp
+            .spec
+            .allowed_proc_mount_types
+            .iter()
+            .any(|it| it == type_)
+        {
+            let path = container.security_path("procMount");
+            let detail = "ProcMountType is not allowed";
+            acc.push(FieldError::invalid(path, quoted(type_), detail));
+        }
+    }
+}
+
+impl Translate for ProcMount {
+    fn parameters(&self, psp: &PodSecurityPolicySpec) -> Parameters {
+        parameters([(
+            "allowedProcMountTypes",
+            as_set(&psp.allowed_proc_mount_types),
+        )])
+    }
+
+    fn covers(&self, wide: &PodSecurityPolicySpec, narrow: &PodSecurityPolicySpec) -> bool {
+        is_subset(
+            &narrow.allowed_proc_mount_types,
+            &wide.allowed_proc_mount_types,
+        )
+    }
+}

@@ -1,0 +1,95 @@
+//! The runtime class: `runtimeClass`.
+//!
+//! ## PSP
+//!
+//! Kubernetes 1.24, `pkg/security/podsecuritypolicy/provider.go`.
+//! Without `runtimeClass` everything is allowed.
+//! Else a pod without a class gets the default if there is one, and a class, if set, must be in the list, or the list has `*`; an
+//! empty list allows none.
+//! The default does not count as allowed.
+//!
+//! ## Gatekeeper
+//!
+//! The strategy travels as `runtimeClass`, and is absent where the PSP has none.
+//! `templates/rego/lib/runtime_class.rego` judges it.
+//!
+//! ## Losses
+//!
+//! None.
+
+use serde_json::{Map, Value, json};
+
+use super::translate::{Parameters, Translate, as_set, has, is_subset, parameters};
+use super::{Control, FieldError, Semantics, quoted};
+use crate::api::core::Pod;
+use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec};
+
+/// The control `runtime_class`.
+#[derive(Clone, Copy, Debug)]
+pub struct RuntimeClass;
+
+impl Control for RuntimeClass {
+    fn name(&self) -> &'static str {
+        "runtime-class"
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        &["runtimeClass"]
+    }
+}
+
+impl Semantics for RuntimeClass {
+    fn mutate_pod(&self, psp: &PodSecurityPolicy, pod: &mut Pod) {
+        let strategy = psp.spec.runtime_class.as_ref();
+        if let Some(default) = strategy.and_then(|it| it.default.as_deref())
+            && pod.get(&["spec", "runtimeClassName"]).is_none()
+        {
+            pod.set(&["spec", "runtimeClassName"], default.into());
+        }
+    }
+
+    fn validate_pod(&self, acc: &mut Vec<FieldError>, psp: &PodSecurityPolicy, pod: &Pod) {
+        let class = pod
+            .get(&["spec", "runtimeClassName"])
+            .and_then(Value::as_str);
+        if let Some(strategy) = &psp.spec.runtime_class
+            && let Some(class) = class
+            && !strategy.allowed.iter().any(|it| it == ALL || it == class)
+        {
+            acc.push(FieldError::invalid(
+                "spec.runtimeClassName",
+                quoted(class),
+                "",
+            ));
+        }
+    }
+}
+
+impl Translate for RuntimeClass {
+    fn parameters(&self, psp: &PodSecurityPolicySpec) -> Parameters {
+        let Some(strategy) = &psp.runtime_class else {
+            return Parameters::new();
+        };
+        let mut res = Map::new();
+        res.insert(
+            "allowedRuntimeClassNames".to_owned(),
+            as_set(&strategy.allowed),
+        );
+        if let Some(default) = &strategy.default {
+            res.insert("defaultRuntimeClassName".to_owned(), json!(default));
+        }
+        parameters([("runtimeClass", Value::Object(res))])
+    }
+
+    fn covers(&self, wide: &PodSecurityPolicySpec, narrow: &PodSecurityPolicySpec) -> bool {
+        let Some(outer) = &wide.runtime_class else {
+            return true;
+        };
+        let Some(inner) = &narrow.runtime_class else {
+            return false;
+        };
+        (has(&outer.allowed, ALL)
+            || (!has(&inner.allowed, ALL) && is_subset(&inner.allowed, &outer.allowed)))
+            && (outer.default.is_none() || inner.default.is_some())
+    }
+}

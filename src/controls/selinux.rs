@@ -1,0 +1,168 @@
+//! The SELinux context: `seLinux`.
+//!
+//! ## PSP
+//!
+//! Kubernetes 1.24, `pkg/security/podsecuritypolicy/selinux` and `provider.go`.
+//! Under `MustRunAs` a pod without a context gets the policy's, on the pod; containers inherit it.
+//! The pod's context and the effective context of each container, as a whole, must then be the policy's in all four members; an
+//! empty member demands an empty one.
+//! Two levels are the same if they differ only in the order of categories.
+//!
+//! ## Gatekeeper
+//!
+//! The strategy travels as `seLinux`, with all four members.
+//! `templates/rego/lib/selinux.rego` judges it.
+//!
+//! ## Losses
+//!
+//! None.
+
+use serde_json::{Map, Value, json};
+
+use super::translate::{Parameters, Translate, parameters};
+use super::{Control, FieldError, Semantics, quoted};
+use crate::api::core::{Container, ContainerRef, Pod};
+use crate::api::policy::{
+    PodSecurityPolicy, PodSecurityPolicySpec, SeLinuxOptions, SeLinuxStrategy,
+};
+
+/// The control `selinux`.
+#[derive(Clone, Copy, Debug)]
+pub struct SeLinux;
+
+impl Control for SeLinux {
+    fn name(&self) -> &'static str {
+        "selinux"
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        &["seLinux"]
+    }
+}
+
+impl Semantics for SeLinux {
+    fn mutate_pod(&self, psp: &PodSecurityPolicy, pod: &mut Pod) {
+        if let SeLinuxStrategy::MustRunAs(options) = &psp.spec.se_linux
+            && pod.security("seLinuxOptions").is_none()
+        {
+            pod.set_security("seLinuxOptions", to_json(options));
+        }
+    }
+
+    fn mutate_container(&self, psp: &PodSecurityPolicy, pod: &mut Pod, at: ContainerRef) {
+        if let SeLinuxStrategy::MustRunAs(options) = &psp.spec.se_linux
+            && let Some(container) = pod.container(at)
+            && container.effective("seLinuxOptions").is_none()
+        {
+            pod.set_container_security(at, "seLinuxOptions", to_json(options));
+        }
+    }
+
+    fn validate_pod(&self, acc: &mut Vec<FieldError>, psp: &PodSecurityPolicy, pod: &Pod) {
+        let path = "spec.securityContext.seLinuxOptions";
+        validate(
+            acc,
+            path,
+            &psp.spec.se_linux,
+            pod.security("seLinuxOptions"),
+        );
+    }
+
+    fn validate_container(
+        &self,
+        acc: &mut Vec<FieldError>,
+        psp: &PodSecurityPolicy,
+        container: &Container<'_>,
+    ) {
+        let path = container.security_path("seLinuxOptions");
+        validate(
+            acc,
+            &path,
+            &psp.spec.se_linux,
+            container.effective("seLinuxOptions"),
+        );
+    }
+}
+
+impl Translate for SeLinux {
+    fn parameters(&self, psp: &PodSecurityPolicySpec) -> Parameters {
+        let strategy = match &psp.se_linux {
+            SeLinuxStrategy::RunAsAny => json!({ "rule": "RunAsAny" }),
+            SeLinuxStrategy::MustRunAs(options) => json!({
+                "rule": "MustRunAs",
+                "seLinuxOptions": {
+                    "user": options.user,
+                    "role": options.role,
+                    "type": options.type_,
+                    "level": options.level,
+                },
+            }),
+        };
+        parameters([("seLinux", strategy)])
+    }
+
+    fn covers(&self, wide: &PodSecurityPolicySpec, narrow: &PodSecurityPolicySpec) -> bool {
+        wide.se_linux == SeLinuxStrategy::RunAsAny || wide.se_linux == narrow.se_linux
+    }
+}
+
+fn validate(
+    acc: &mut Vec<FieldError>,
+    path: &str,
+    strategy: &SeLinuxStrategy,
+    actual: Option<&Value>,
+) {
+    let SeLinuxStrategy::MustRunAs(expected) = strategy else {
+        return;
+    };
+    let Some(actual) = actual else {
+        acc.push(FieldError::required(path, ""));
+        return;
+    };
+    let text = |key: &str| actual.get(key).and_then(Value::as_str).unwrap_or_default();
+    for (key, expected, equal) in [
+        (
+            "level",
+            &expected.level,
+            same_level(&expected.level, text("level")),
+        ),
+        ("role", &expected.role, expected.role == text("role")),
+        ("type", &expected.type_, expected.type_ == text("type")),
+        ("user", &expected.user, expected.user == text("user")),
+    ] {
+        if !equal {
+            let field = format!("{path}.{key}");
+            let detail = format!("must be {expected}");
+            acc.push(FieldError::invalid(field, quoted(text(key)), &detail));
+        }
+    }
+}
+
+fn same_level(expected: &str, actual: &str) -> bool {
+    let sorted = |categories: &str| {
+        let mut categories: Vec<String> = categories.split(',').map(ToOwned::to_owned).collect();
+        categories.sort_unstable();
+        categories
+    };
+    expected == actual
+        || match (expected.split_once(':'), actual.split_once(':')) {
+            (Some((left, expected)), Some((right, actual))) => {
+                left == right && sorted(expected) == sorted(actual)
+            }
+            _ => false,
+        }
+}
+
+fn to_json(options: &SeLinuxOptions) -> Value {
+    let members = [
+        ("user", &options.user),
+        ("role", &options.role),
+        ("type", &options.type_),
+        ("level", &options.level),
+    ];
+    let members = members.into_iter().filter(|(_, value)| !value.is_empty());
+    let members: Map<String, Value> = members
+        .map(|(key, value)| (key.to_owned(), value.as_str().into()))
+        .collect();
+    members.into()
+}

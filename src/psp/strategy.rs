@@ -1,0 +1,186 @@
+//! What the API server does to a pod between mutating and validating admission, as far as it matters to PodSecurityPolicies.
+//!
+//! Kubernetes 1.24, `pkg/registry/core/pod/strategy.go`, `pkg/api/pod/util.go` and `k8s.io/apiserver/pkg/registry/rest`.
+//! Not modelled are the status of a new pod, generated names, UIDs and times, and API validation, which may still refuse the pod.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::api::core::{
+    Pod, SECCOMP_CONTAINER_PREFIX, SECCOMP_POD, seccomp_annotation_for, seccomp_field_for,
+};
+
+/// Prepares a pod that is about to be created.
+///
+/// Where a pod or container has one of seccomp annotation and seccomp field, it gets the other.
+/// Without the feature gate `ProcMountType` each proc mount type that is set becomes `Default`.
+pub fn prepare_for_create(pod: &mut Pod, proc_mount_type: bool) {
+    for key in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+        pod.remove(&["metadata", key]);
+    }
+    if !proc_mount_type {
+        reset_proc_mount(pod);
+    }
+    sync_seccomp(pod);
+}
+
+/// Prepares a pod that is about to be updated.
+///
+/// The status and what only the system writes in the metadata stay as they were; seccomp is not synchronized.
+pub fn prepare_for_update(pod: &mut Pod, old_pod: &Pod, proc_mount_type: bool) {
+    keep(pod, old_pod, &["status"]);
+    keep(pod, old_pod, &["metadata", "generation"]);
+    for key in ["uid", "resourceVersion", "deletionGracePeriodSeconds"] {
+        let path = ["metadata", key];
+        if pod.get(&path).is_none_or(|it| it == "") {
+            keep(pod, old_pod, &path);
+        }
+    }
+    for key in ["creationTimestamp", "deletionTimestamp"] {
+        let path = ["metadata", key];
+        if old_pod.get(&path).is_some() {
+            keep(pod, old_pod, &path);
+        }
+    }
+    if !proc_mount_type && !uses_proc_mount(old_pod) {
+        reset_proc_mount(pod);
+    }
+}
+
+/// Whether an update changes nothing but what garbage collection does: owner references, finalizers and managed fields.
+///
+/// Kubernetes 1.24, `pkg/registry/rbac/helpers.go`: `IsOnlyMutatingGCFields`. An update that changes nothing is one.
+/// Pods are compared as an API server writes them, so that equal quantities and times are written alike; absent, `null` and an
+/// empty list or map are the same.
+pub fn only_changes_gc_fields(pod: &Pod, old_pod: &Pod) -> bool {
+    let [pod, old_pod] = [pod, old_pod].map(|it| {
+        let mut pod = it.clone();
+        for key in ["ownerReferences", "finalizers", "selfLink", "managedFields"] {
+            pod.remove(&["metadata", key]);
+        }
+        // The API server gives every pod a security context.
+        if pod.get(&["spec", "securityContext"]).is_none() {
+            pod.set(&["spec", "securityContext"], Map::new().into());
+        }
+        pod
+    });
+    equal_objects(&pod.0, &old_pod.0)
+}
+
+/// Members whose type in Go is a map, or an object that is always there, so that an empty object is the same as none.
+const EMPTY_MEANS_ABSENT: [&str; 12] = [
+    "annotations",
+    "labels",
+    "limits",
+    "matchLabels",
+    "metadata",
+    "nodeSelector",
+    "options",
+    "overhead",
+    "requests",
+    "resources",
+    "status",
+    "volumeAttributes",
+];
+
+fn equal_objects(left: &Map<String, Value>, right: &Map<String, Value>) -> bool {
+    let keys: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+    keys.into_iter().all(|key| {
+        let present = |it: &&Value| !is_absent(key, it);
+        match (
+            left.get(key).filter(present),
+            right.get(key).filter(present),
+        ) {
+            (Some(left), Some(right)) => equal(left, right),
+            (left, right) => left.is_none() && right.is_none(),
+        }
+    })
+}
+
+fn equal(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Object(left), Value::Object(right)) => equal_objects(left, right),
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len()
+                && left
+                    .iter()
+                    .zip(right)
+                    .all(|(left, right)| equal(left, right))
+        }
+        _ => left == right,
+    }
+}
+
+fn is_absent(key: &str, value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => {
+            EMPTY_MEANS_ABSENT.contains(&key) && members.iter().all(|(key, it)| is_absent(key, it))
+        }
+        _ => false,
+    }
+}
+
+fn sync_seccomp(pod: &mut Pod) {
+    let field = seccomp_annotation_for(pod.security("seccompProfile"));
+    let annotation = pod.annotation(SECCOMP_POD).map(ToOwned::to_owned);
+    match missing_half(field, annotation) {
+        Some(Half::Annotation(annotation)) => pod.set_annotation(SECCOMP_POD, &annotation),
+        Some(Half::Field(field)) => pod.set_security("seccompProfile", field),
+        None => {}
+    }
+    for at in pod.container_refs() {
+        let Some(container) = pod.container(at) else {
+            continue;
+        };
+        let key = format!("{SECCOMP_CONTAINER_PREFIX}{}", container.name());
+        let field = seccomp_annotation_for(container.own("seccompProfile"));
+        let annotation = pod.annotation(&key).map(ToOwned::to_owned);
+        match missing_half(field, annotation) {
+            Some(Half::Annotation(annotation)) => pod.set_annotation(&key, &annotation),
+            Some(Half::Field(field)) => pod.set_container_security(at, "seccompProfile", field),
+            None => {}
+        }
+    }
+}
+
+/// One of the two places of a seccomp profile, with what belongs there.
+enum Half {
+    Annotation(String),
+    Field(Value),
+}
+
+/// The half that can be made of the other; `field` is given in the form of an annotation.
+fn missing_half(field: Option<String>, annotation: Option<String>) -> Option<Half> {
+    match (field, annotation) {
+        (Some(field), None) => (!field.is_empty()).then_some(Half::Annotation(field)),
+        (None, Some(annotation)) => seccomp_field_for(&annotation).map(Half::Field),
+        _ => None,
+    }
+}
+
+fn uses_proc_mount(pod: &Pod) -> bool {
+    pod.containers().any(|it| {
+        let type_ = it.own("procMount").and_then(Value::as_str);
+        type_.is_some_and(|it| it != "Default")
+    })
+}
+
+fn reset_proc_mount(pod: &mut Pod) {
+    for at in pod.container_refs() {
+        let type_ = pod.container(at).and_then(|it| it.own("procMount"));
+        if type_.is_some() {
+            pod.set_container_security(at, "procMount", "Default".into());
+        }
+    }
+}
+
+/// Gives the pod what the old one has at the path, which may be nothing.
+fn keep(pod: &mut Pod, old_pod: &Pod, path: &[&str]) {
+    match old_pod.get(path) {
+        Some(value) => pod.set(path, value.clone()),
+        None => pod.remove(path),
+    }
+}

@@ -1,0 +1,106 @@
+//! What each policy would do with a pod, for people to read.
+
+use serde_json::Value;
+
+use super::{mutate_pod, validate_pod};
+use crate::api::core::Pod;
+use crate::api::policy::PodSecurityPolicy;
+use crate::controls::FieldError;
+
+/// A policy, tried on a pod.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    /// The name of the policy.
+    pub policy: String,
+    /// Who may use it; at least one may.
+    pub usable_by: Identities,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// The identities that may let a pod have a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identities {
+    /// Whether the service account of the pod may use it.
+    pub service_account: bool,
+    /// Whether the user who asks may use it.
+    pub requester: bool,
+}
+
+/// What comes of a policy that is tried on a pod.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The pod is accepted as it is.
+    Unchanged,
+    /// The pod is accepted with these values filled in; where it may not be changed, it is not accepted.
+    Defaulted(Vec<Change>),
+    /// The pod is not accepted.
+    Refused(Vec<FieldError>),
+}
+
+/// A value that a policy fills in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Where, as in `spec.containers[0].securityContext.runAsUser` or `metadata.annotations[kubernetes.io/psp]`.
+    pub path: String,
+    /// What.
+    pub value: Value,
+}
+
+impl Outcome {
+    /// Tries the policy on the pod.
+    pub(super) fn of(psp: &PodSecurityPolicy, pod: &Pod) -> Self {
+        let mutated = mutate_pod(psp, pod.clone());
+        let errors = validate_pod(psp, &mutated);
+        if !errors.is_empty() {
+            return Self::Refused(errors);
+        }
+        let mut changes = Vec::new();
+        for (key, value) in &mutated.0 {
+            collect(&mut changes, key, pod.0.get(key), value);
+        }
+        if changes.is_empty() {
+            Self::Unchanged
+        } else {
+            Self::Defaulted(changes)
+        }
+    }
+}
+
+/// Adds what is new under a path, down to single values and whole lists of them.
+fn collect(acc: &mut Vec<Change>, path: &str, old: Option<&Value>, new: &Value) {
+    if old == Some(new) {
+        return;
+    }
+    match (old, new) {
+        (_, Value::Object(members)) if !members.is_empty() => {
+            for (key, value) in members {
+                let old = old.and_then(|it| it.get(key));
+                collect(acc, &member_path(path, key), old, value);
+            }
+        }
+        (Some(Value::Array(old)), Value::Array(new))
+            if old.len() == new.len() && has_objects(new) =>
+        {
+            for (index, (old, new)) in old.iter().zip(new).enumerate() {
+                collect(acc, &format!("{path}[{index}]"), Some(old), new);
+            }
+        }
+        _ => acc.push(Change {
+            path: path.to_owned(),
+            value: new.clone(),
+        }),
+    }
+}
+
+fn has_objects(list: &[Value]) -> bool {
+    list.iter().any(Value::is_object)
+}
+
+fn member_path(path: &str, key: &str) -> String {
+    if key.contains(['.', '/']) {
+        format!("{path}[{key}]")
+    } else {
+        format!("{path}.{key}")
+    }
+}

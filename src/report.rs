@@ -1,0 +1,196 @@
+//! What was read, what it became, and what to do next: for people and for machines.
+
+use std::collections::BTreeMap;
+
+use minijinja::value::Serde;
+use minijinja::{Environment, Value, context};
+use serde::Serialize;
+
+use crate::diagnostic::Diagnostic;
+use crate::input::Inventory;
+use crate::manifest::{Folder, Manifest};
+use crate::plan::{Bundle, CONSTRAINT_KIND, EnforcementAction};
+use crate::rbac::CLUSTER_ADMIN;
+use crate::render::RenderError;
+
+/// The version of the JSON that is written for machines.
+pub const API_VERSION: &str = "psp2gatekeeper/v1";
+
+/// The report of a migration.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The version of this form.
+    pub api_version: &'static str,
+    /// Always `Report`.
+    pub kind: &'static str,
+    /// One sentence.
+    pub summary: String,
+    /// How many objects of each kind were read.
+    pub read: BTreeMap<String, usize>,
+    /// How many objects were left aside, by kind.
+    pub ignored: BTreeMap<String, usize>,
+    /// Whether the input had the ClusterRole `cluster-admin`, which is assumed otherwise.
+    pub cluster_admin_given: bool,
+    /// What Gatekeeper does with a violation.
+    pub enforcement_action: EnforcementAction,
+    /// What became of each PSP, sorted by name.
+    pub policies: Vec<PolicyReport>,
+    /// What was written, in the order in which it must be applied.
+    pub objects: Vec<ObjectReport>,
+    /// What is odd about the input, sorted: warnings first.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What to do next, in order.
+    pub steps: Vec<Step>,
+}
+
+/// What became of a PSP.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyReport {
+    /// Its name.
+    pub name: String,
+    /// The PSP of the same content that stands for it.
+    pub same_as: Option<String>,
+    /// Why nobody can use it.
+    pub unusable: Option<String>,
+}
+
+/// An object that was written.
+#[derive(Clone, Debug, Serialize)]
+pub struct ObjectReport {
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its file, below the output directory.
+    pub file: String,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// What, in a sentence.
+    pub text: String,
+    /// The commands, if any.
+    pub command: String,
+}
+
+/// Reports a migration.
+pub fn report(
+    inventory: &Inventory,
+    bundle: &Bundle,
+    manifests: &[Manifest],
+    enforcement_action: EnforcementAction,
+    diagnostics: Vec<Diagnostic>,
+) -> Report {
+    let mut policies: Vec<PolicyReport> = bundle
+        .policies
+        .iter()
+        .map(|name| PolicyReport {
+            name: name.clone(),
+            same_as: bundle.merged.get(name).cloned(),
+            unusable: None,
+        })
+        .collect();
+    policies.extend(inventory.unusable_policies.iter().map(|it| PolicyReport {
+        name: it.name.clone(),
+        same_as: None,
+        unusable: Some(format!("{}: {}", it.field, it.reason)),
+    }));
+    policies.sort_by(|a, b| a.name.cmp(&b.name));
+    let objects: Vec<ObjectReport> = manifests
+        .iter()
+        .map(|it| ObjectReport {
+            kind: it.kind.clone(),
+            name: it.name.clone(),
+            file: it.path(),
+        })
+        .collect();
+    Report {
+        api_version: API_VERSION,
+        kind: "Report",
+        summary: summary(inventory, bundle),
+        read: inventory.read.clone(),
+        ignored: inventory.ignored.clone(),
+        cluster_admin_given: inventory
+            .roles
+            .iter()
+            .any(|it| it.namespace.is_none() && it.name == CLUSTER_ADMIN),
+        enforcement_action,
+        policies,
+        objects,
+        diagnostics,
+        steps: steps(enforcement_action),
+    }
+}
+
+impl Report {
+    /// The report in Markdown.
+    ///
+    /// # Errors
+    ///
+    /// When the template asks for what it is not given.
+    pub fn to_markdown(&self, environment: &Environment<'_>) -> Result<String, RenderError> {
+        let remarks: Vec<String> = self.diagnostics.iter().map(ToString::to_string).collect();
+        let template = environment.get_template("report.md.j2")?;
+        Ok(template.render(context! { remarks, ..Value::from(Serde(self)) })?)
+    }
+}
+
+fn summary(inventory: &Inventory, bundle: &Bundle) -> String {
+    format!(
+        "{} became {} in {}, with {}.",
+        count(
+            inventory.policies.len() + inventory.unusable_policies.len(),
+            "PodSecurityPolicy",
+            "PodSecurityPolicies"
+        ),
+        count(bundle.policies_kept, "policy", "policies"),
+        count(bundle.constraints.len(), "constraint", "constraints"),
+        count(bundle.grants_kept, "grant", "grants"),
+    )
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+fn steps(enforcement_action: EnforcementAction) -> Vec<Step> {
+    let template = CONSTRAINT_KIND.to_lowercase();
+    let step = |text: &str, command: String| Step {
+        text: text.to_owned(),
+        command,
+    };
+    let mut res = vec![
+        step(
+            "Apply the constraint template and wait until its kind is there.",
+            format!(
+                "kubectl apply --server-side -k {}\nkubectl wait --for=jsonpath='{{.status.created}}'=true constrainttemplate/{template}\nkubectl wait --for=condition=Established crd/{template}.constraints.gatekeeper.sh",
+                Folder::Templates.name()
+            ),
+        ),
+        step(
+            "Apply the constraint.",
+            format!(
+                "kubectl apply --server-side -k {}",
+                Folder::Constraints.name()
+            ),
+        ),
+        step(
+            "See what it finds in the pods that run: audit fills this in within minutes.",
+            format!("kubectl get {template} -o yaml"),
+        ),
+    ];
+    if enforcement_action != EnforcementAction::Deny {
+        res.push(step(
+            "When nothing unexpected shows up, let it forbid: run the same command with `--enforcement-action deny` and apply the constraint again.",
+            String::new(),
+        ));
+    }
+    res.push(step(
+        "Disable the PodSecurityPolicy admission plugin, try a pod that should be refused, and only then delete the policies and the roles that granted them.",
+        String::new(),
+    ));
+    res
+}

@@ -1,0 +1,55 @@
+package lib.host_paths
+
+import future.keywords.every
+import future.keywords.if
+import future.keywords.in
+
+import data.lib.pod
+import data.lib.value
+
+violations(policy) := paths(policy) | mounts(policy)
+
+# An empty list allows every path.
+paths(policy) := {message |
+	allowed := value.get(policy, "allowedHostPaths", [])
+	count(allowed) > 0
+	some volume in host_path_volumes
+	count(matching(volume.host_path, allowed)) == 0
+	message := sprintf("%s.hostPath.path: %s is not allowed to be used, allowed are %s", [volume.path, value.text(volume.host_path), value.list([entry.pathPrefix | some entry in allowed])])
+}
+
+mounts(policy) := {message |
+	allowed := value.get(policy, "allowedHostPaths", [])
+	some volume in host_path_volumes
+	entries := matching(volume.host_path, allowed)
+	count(entries) > 0
+
+	# One entry that allows writing is enough, wherever it stands.
+	every entry in entries {
+		value.get(entry, "readOnly", false)
+	}
+	some container in pod.containers
+	some index, mount in value.get(container.object, "volumeMounts", [])
+	value.get(mount, "name", "") == volume.name
+	not value.get(mount, "readOnly", false)
+	message := sprintf("%s.volumeMounts[%d].readOnly: must be true, %s may be mounted read-only alone", [container.path, index, value.text(volume.host_path)])
+}
+
+host_path_volumes := [object.union(volume, {"host_path": path}) |
+	some volume in pod.volumes
+	"hostPath" in volume.types
+	path := value.get(value.get(volume.object, "hostPath", {}), "path", "")
+]
+
+matching(path, allowed) := [entry |
+	some entry in allowed
+	below(path, value.get(entry, "pathPrefix", ""))
+]
+
+# Whole segments, one trailing slash aside: `/foo` covers `/foo/` and `/foo/bar`, not `/foobar`.
+below(path, prefix) if {
+	startswith(
+		sprintf("%s/", [trim_suffix(path, "/")]),
+		sprintf("%s/", [trim_suffix(prefix, "/")]),
+	)
+}

@@ -1,0 +1,35 @@
+package lib.sysctls
+
+import future.keywords.if
+import future.keywords.in
+
+import data.lib.pod
+import data.lib.value
+
+# The sysctls that Kubernetes 1.24 calls safe.
+safe := {
+	"kernel.shm_rmid_forced",
+	"net.ipv4.ip_local_port_range",
+	"net.ipv4.ip_unprivileged_port_start",
+	"net.ipv4.ping_group_range",
+	"net.ipv4.tcp_syncookies",
+}
+
+violations(policy) := {message |
+	some index, sysctl in value.get(pod.security_context, "sysctls", [])
+	name := value.get(sysctl, "name", "")
+	problem := problem_of(
+		name,
+		value.get(policy, "forbiddenSysctls", []),
+		value.get(policy, "allowedUnsafeSysctls", []),
+	)
+	message := sprintf("spec.securityContext.sysctls[%d]: %s %s", [index, value.text(name), problem])
+}
+
+# Forbidden comes before safe and allowed.
+problem_of(name, forbidden, allowed) := "is not allowed" if {
+	value.matches_any(name, forbidden)
+} else := sprintf("is unsafe and not allowed, allowed are the safe ones and %s", [value.list(allowed)]) if {
+	not name in safe
+	not value.matches_any(name, allowed)
+}

@@ -1,0 +1,48 @@
+# Reading JSON that may lack anything, and printing it.
+# Every function here is total: an undefined value would make a violation vanish, and with it the refusal.
+package lib.value
+
+import future.keywords.if
+import future.keywords.in
+
+# The value under a key; absent, null and a parent that is no object are the same.
+get(parent, key, fallback) := found if {
+	found := parent[key]
+	found != null
+} else := fallback
+
+# Numbers of a reviewed object from a million up would print with an exponent.
+text(x) := format_int(x, 10) if {
+	is_number(x)
+} else := sprintf("%q", [x]) if {
+	is_string(x)
+} else := sprintf("%v", [x])
+
+# The elements of a list or set, in order.
+list(xs) := concat(", ", [text(x) | some x in xs]) if {
+	count(xs) > 0
+} else := "none"
+
+# Ranges as `1-5, 8`.
+ranges(xs) := concat(", ", [range(x) | some x in xs]) if {
+	count(xs) > 0
+} else := "none"
+
+range(x) := text(get(x, "min", 0)) if {
+	get(x, "min", 0) == get(x, "max", 0)
+} else := sprintf("%s-%s", [text(get(x, "min", 0)), text(get(x, "max", 0))])
+
+in_ranges(x, xs) if {
+	some r in xs
+	x >= get(r, "min", 0)
+	x <= get(r, "max", 0)
+}
+
+# Whether a name is one of the patterns; a trailing `*` stands for any suffix.
+matches_any(name, patterns) if {
+	some pattern in patterns
+	endswith(pattern, "*")
+	startswith(name, trim_suffix(pattern, "*"))
+}
+
+matches_any(name, patterns) if name in patterns
