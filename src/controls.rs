@@ -180,3 +180,160 @@ fn list_of<T: fmt::Display>(items: impl IntoIterator<Item = T>, separator: &str)
     let items: Vec<String> = items.into_iter().map(|it| it.to_string()).collect();
     items.join(separator)
 }
+
+/// What the tests of the controls share.
+#[cfg(test)]
+pub(crate) mod testing {
+    use serde_json::{Value, json};
+
+    use super::{FieldError, Semantics};
+    use crate::api::core::Pod;
+    use crate::api::policy::{
+        ALL, GroupStrategy, IdRange, IdRanges, PodSecurityPolicy, PodSecurityPolicySpec,
+        ProfileStrategy, RunAsUserStrategy, SeLinuxStrategy,
+    };
+
+    /// A policy that allows everything and defaults nothing, changed by `change`.
+    pub(crate) fn policy(change: impl FnOnce(&mut PodSecurityPolicySpec)) -> PodSecurityPolicy {
+        let mut spec = PodSecurityPolicySpec {
+            privileged: true,
+            host_network: true,
+            host_pid: true,
+            host_ipc: true,
+            host_ports: vec![crate::api::policy::HostPortRange { min: 1, max: 65535 }],
+            volumes: vec![ALL.to_owned()],
+            allowed_host_paths: Vec::new(),
+            allowed_flex_volumes: Vec::new(),
+            allowed_csi_drivers: Vec::new(),
+            run_as_user: RunAsUserStrategy::RunAsAny,
+            run_as_group: GroupStrategy::RunAsAny,
+            supplemental_groups: GroupStrategy::RunAsAny,
+            fs_group: GroupStrategy::RunAsAny,
+            read_only_root_filesystem: false,
+            allow_privilege_escalation: true,
+            default_allow_privilege_escalation: None,
+            allowed_capabilities: vec![ALL.to_owned()],
+            default_add_capabilities: Vec::new(),
+            required_drop_capabilities: Vec::new(),
+            se_linux: SeLinuxStrategy::RunAsAny,
+            allowed_proc_mount_types: vec!["Default".to_owned()],
+            allowed_unsafe_sysctls: vec![ALL.to_owned()],
+            forbidden_sysctls: Vec::new(),
+            runtime_class: None,
+            seccomp: ProfileStrategy {
+                allowed: Some(ALL.to_owned()),
+                default: String::new(),
+            },
+            app_armor: ProfileStrategy::default(),
+        };
+        change(&mut spec);
+        PodSecurityPolicy {
+            name: "a".to_owned(),
+            spec,
+        }
+    }
+
+    pub(crate) fn ranges(ends: &[(i64, i64)]) -> IdRanges {
+        let ranges: Vec<_> = ends
+            .iter()
+            .map(|(min, max)| IdRange {
+                min: *min,
+                max: *max,
+            })
+            .collect();
+        IdRanges::new(&ranges).unwrap()
+    }
+
+    pub(crate) fn owned(names: &[&str]) -> Vec<String> {
+        names.iter().map(|it| (*it).to_owned()).collect()
+    }
+
+    pub(crate) fn pod(value: Value) -> Pod {
+        serde_json::from_value(value).unwrap()
+    }
+
+    /// A pod of this security context with one container of that one; null stands for none.
+    pub(crate) fn contexts(pod: &Value, container: &Value) -> Value {
+        json!({ "spec": {
+            "securityContext": pod,
+            "containers": [{ "name": "app", "securityContext": container }],
+        } })
+    }
+
+    /// Checks what the control finds wrong with a pod.
+    #[track_caller]
+    pub(crate) fn check(
+        control: &dyn Semantics,
+        psp: &PodSecurityPolicy,
+        pod: Value,
+        expected: &[&str],
+    ) {
+        let pod = self::pod(pod);
+        let mut acc = Vec::new();
+        control.validate_pod(&mut acc, psp, &pod);
+        for volume in pod.volumes() {
+            control.validate_volume(&mut acc, psp, &pod, &volume);
+        }
+        for container in pod.containers() {
+            control.validate_container(&mut acc, psp, &container);
+        }
+        let actual: Vec<String> = acc.iter().map(FieldError::to_string).collect();
+        assert_eq!(actual, expected);
+    }
+
+    /// Checks what the control makes of a pod.
+    #[track_caller]
+    pub(crate) fn check_mutation(
+        control: &dyn Semantics,
+        psp: &PodSecurityPolicy,
+        before: Value,
+        after: Value,
+    ) {
+        let mut pod = self::pod(before);
+        control.mutate_pod(psp, &mut pod);
+        for at in pod.container_refs() {
+            control.mutate_container(psp, &mut pod, at);
+        }
+        assert_eq!(pod, self::pod(after));
+    }
+
+    /// Checks that the control leaves a pod as it is.
+    #[track_caller]
+    pub(crate) fn check_unchanged(control: &dyn Semantics, psp: &PodSecurityPolicy, pod: Value) {
+        check_mutation(control, psp, pod.clone(), pod);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_quoted_as_in_go() {
+        assert_eq!(quoted("a \"b\" \\ ü"), r#""a \"b\" \\ ü""#);
+        assert_eq!(
+            quoted("\t\u{1b}\u{7f}\u{a0}\u{feff0}"),
+            "\"\\t\\x1b\\x7f\\u00a0\u{feff0}\""
+        );
+    }
+
+    #[test]
+    fn field_errors_read_as_those_of_the_api_server() {
+        let errors = [
+            FieldError::invalid("spec.a", 1, "no"),
+            FieldError::invalid("spec.a", quoted("x"), ""),
+            FieldError::forbidden("spec.a", "no"),
+            FieldError::required("spec.a", ""),
+        ];
+        let texts = errors.map(|it| it.to_string());
+        assert_eq!(
+            texts,
+            [
+                "spec.a: Invalid value: 1: no",
+                "spec.a: Invalid value: \"x\"",
+                "spec.a: Forbidden: no",
+                "spec.a: Required value",
+            ]
+        );
+    }
+}

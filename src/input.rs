@@ -1,4 +1,26 @@
 //! Texts become an [`Inventory`].
+//!
+//! What kubectl would send and an API server would store is what is read here: `kubectl` decides what YAML means, the API
+//! server of Kubernetes 1.24 which fields there are, what they default to and what it refuses.
+
+mod decode;
+mod documents;
+mod excerpt;
+mod field_errors;
+mod inventory;
+mod json;
+mod locator;
+mod metadata;
+mod names;
+mod node;
+mod objects;
+mod path;
+mod policy;
+mod rbac;
+mod report;
+mod scalar;
+mod validation;
+mod yaml;
 
 use std::collections::BTreeMap;
 
@@ -7,6 +29,8 @@ use serde_json::Value;
 use crate::api::policy::PodSecurityPolicy;
 use crate::api::rbac::{Binding, Role};
 use crate::diagnostic::{Diagnostic, Location};
+
+pub use excerpt::render_error;
 
 /// A text to read and what to call it in messages.
 #[derive(Clone, Debug)]
@@ -101,10 +125,27 @@ pub struct LoadOptions {
 /// Every text that is ill-formed, every object that an API server refuses or that is there twice with different
 /// content; see [`LoadError`].
 pub fn load(
-    _sources: &[Source],
-    _options: LoadOptions,
+    sources: &[Source],
+    options: LoadOptions,
 ) -> Result<(Inventory, Vec<Diagnostic>), LoadError> {
-    Ok((Inventory::default(), Vec::new()))
+    let mut gathering = inventory::Gathering::new(options);
+    let mut errors = Vec::new();
+    let mut diagnostics = Vec::new();
+    for source in sources {
+        let mut report = report::Report::new(source);
+        documents::for_each(&source.text, |document| match document {
+            Ok(document) => gathering.document(&mut report, &document),
+            Err(fault) => report.unreadable(fault),
+        });
+        let (more_errors, more_diagnostics) = report.finish();
+        errors.extend(more_errors);
+        diagnostics.extend(more_diagnostics);
+    }
+    if errors.is_empty() {
+        Ok((gathering.finish(), diagnostics))
+    } else {
+        Err(LoadError { errors })
+    }
 }
 
 /// Stub.

@@ -102,3 +102,85 @@ impl Translate for AppArmor {
         allowed && (!must_be_set(wide) || must_be_set(narrow))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::controls::testing::{check, check_mutation, check_unchanged, policy};
+
+    const KEY: &str = "container.apparmor.security.beta.kubernetes.io/app";
+
+    fn profiles(allowed: Option<&str>, default: &str) -> PodSecurityPolicy {
+        policy(|it| {
+            it.app_armor.allowed = allowed.map(ToOwned::to_owned);
+            default.clone_into(&mut it.app_armor.default);
+        })
+    }
+
+    fn annotated(profile: &str) -> Value {
+        json!({
+            "metadata": { "annotations": { KEY: profile } },
+            "spec": { "containers": [{ "name": "app" }] },
+        })
+    }
+
+    fn bare() -> Value {
+        json!({ "spec": { "containers": [{ "name": "app" }] } })
+    }
+
+    #[test]
+    fn the_default_replaces_an_absent_or_empty_profile() {
+        let psp = profiles(None, "runtime/default");
+        let mut after = annotated("runtime/default");
+        check_mutation(&AppArmor, &psp, annotated(""), after.clone());
+        check_unchanged(&AppArmor, &psp, annotated("unconfined"));
+        check_unchanged(&AppArmor, &profiles(None, ""), bare());
+        after["spec"] = bare()["spec"].clone();
+        check_mutation(&AppArmor, &psp, bare(), after);
+    }
+
+    #[test]
+    fn without_a_list_everything_is_allowed() {
+        check(
+            &AppArmor,
+            &profiles(None, ""),
+            annotated("localhost/x"),
+            &[],
+        );
+        check(&AppArmor, &profiles(None, ""), bare(), &[]);
+    }
+
+    #[test]
+    fn with_a_list_each_container_needs_one_of_its_profiles_as_they_stand() {
+        let psp = profiles(Some("runtime/default, localhost/x"), "");
+        let path = format!("pod.metadata.annotations[{KEY}]");
+        check(&AppArmor, &psp, annotated("runtime/default"), &[]);
+        let unset = format!("{path}: Forbidden: AppArmor profile must be set");
+        check(&AppArmor, &psp, bare(), &[&unset]);
+        check(&AppArmor, &psp, annotated(""), &[&unset]);
+        let blank = format!(
+            "{path}: Forbidden: localhost/x is not an allowed profile. \
+             Allowed values: \"runtime/default, localhost/x\""
+        );
+        check(&AppArmor, &psp, annotated("localhost/x"), &[&blank]);
+        let star = format!(
+            "{path}: Forbidden: unconfined is not an allowed profile. Allowed values: \"*\""
+        );
+        check(
+            &AppArmor,
+            &profiles(Some("*"), ""),
+            annotated("unconfined"),
+            &[&star],
+        );
+    }
+
+    #[test]
+    fn an_empty_list_allows_nothing() {
+        let psp = profiles(Some(""), "");
+        let path = format!("pod.metadata.annotations[{KEY}]");
+        let unset = format!("{path}: Forbidden: AppArmor profile must be set");
+        check(&AppArmor, &psp, bare(), &[&unset]);
+    }
+}

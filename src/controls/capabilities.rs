@@ -173,3 +173,114 @@ fn list_text(list: Option<&[&str]>) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controls::testing::{
+        check, check_mutation, check_unchanged, contexts, owned, policy,
+    };
+
+    fn lists(allowed: &[&str], default_add: &[&str], required_drop: &[&str]) -> PodSecurityPolicy {
+        policy(|it| {
+            it.allowed_capabilities = owned(allowed);
+            it.default_add_capabilities = owned(default_add);
+            it.required_drop_capabilities = owned(required_drop);
+        })
+    }
+
+    fn with(capabilities: &Value) -> Value {
+        contexts(&json!({}), &json!({ "capabilities": capabilities }))
+    }
+
+    #[test]
+    fn defaults_are_added_sorted_unless_dropped() {
+        let psp = lists(&[], &["C", "A", "B"], &[]);
+        let after = with(&json!({ "add": ["A", "B", "C"] }));
+        check_mutation(
+            &Capabilities,
+            &psp,
+            with(&json!({ "add": ["A"] })),
+            after.clone(),
+        );
+        check_mutation(&Capabilities, &psp, with(&json!({})), after);
+        let dropping = with(&json!({ "drop": ["A"] }));
+        check_unchanged(&Capabilities, &lists(&[], &["A"], &[]), dropping);
+    }
+
+    #[test]
+    fn what_changes_is_written_anew_and_what_does_not_is_left_alone() {
+        let psp = lists(&["A", "B"], &[], &["X"]);
+        let before = with(&json!({ "add": ["B", "A", "B"] }));
+        let after = with(&json!({ "add": ["A", "B"], "drop": ["X"] }));
+        check_mutation(&Capabilities, &psp, before, after);
+        let dropped = with(&json!({ "add": ["B", "A"], "drop": ["Z", "X", "X"] }));
+        check_unchanged(&Capabilities, &psp, dropped);
+        for context in [json!(null), json!({}), json!({ "capabilities": {} })] {
+            check_unchanged(
+                &Capabilities,
+                &lists(&[], &[], &[]),
+                contexts(&json!({}), &context),
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_literal() {
+        let psp = lists(&["NET_ADMIN"], &[], &["NET_RAW"]);
+        let before = with(&json!({ "drop": ["ALL", "net_raw"] }));
+        let after = with(&json!({ "drop": ["ALL", "NET_RAW", "net_raw"] }));
+        check_mutation(&Capabilities, &psp, before, after);
+        let pod = with(&json!({ "add": ["CAP_NET_ADMIN", "NET_ADMIN"], "drop": ["NET_RAW"] }));
+        let error = "spec.containers[0].securityContext.capabilities.add: \
+            Invalid value: \"CAP_NET_ADMIN\": capability may not be added";
+        check(&Capabilities, &psp, pod, &[error]);
+    }
+
+    #[test]
+    fn defaults_may_be_added_without_being_allowed() {
+        check(
+            &Capabilities,
+            &lists(&[], &["A"], &[]),
+            with(&json!({ "add": ["A"] })),
+            &[],
+        );
+    }
+
+    #[test]
+    fn the_star_skips_required_drops_as_well() {
+        let psp = lists(&["*"], &[], &["X"]);
+        check(&Capabilities, &psp, with(&json!({ "add": ["ANY"] })), &[]);
+    }
+
+    #[test]
+    fn required_drops_must_be_dropped() {
+        let psp = lists(&[], &[], &["X"]);
+        let path = "spec.containers[0].securityContext.capabilities";
+        for (capabilities, value) in [
+            (json!({}), "[]core.Capability(nil)"),
+            (json!({ "drop": [] }), "[]core.Capability{}"),
+            (
+                json!({ "drop": ["A", "B"] }),
+                "[]core.Capability{\"A\", \"B\"}",
+            ),
+        ] {
+            let error = format!(
+                "{path}.drop: Invalid value: {value}: X is required to be dropped but was not found"
+            );
+            check(&Capabilities, &psp, with(&capabilities), &[&error]);
+        }
+        let error = format!(
+            "{path}: Invalid value: \"null\": \
+             required capabilities are not set on the securityContext"
+        );
+        check(
+            &Capabilities,
+            &psp,
+            contexts(&json!({}), &json!(null)),
+            &[&error],
+        );
+    }
+}

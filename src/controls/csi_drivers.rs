@@ -74,3 +74,25 @@ impl Translate for CsiDrivers {
                 && is_subset(&narrow.allowed_csi_drivers, &wide.allowed_csi_drivers))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controls::testing::{check, owned, policy};
+
+    #[test]
+    fn a_driver_must_be_listed_even_where_all_volumes_are_allowed() {
+        let pod = |driver: &str| {
+            let volume = json!({ "name": "v", "csi": { "driver": driver } });
+            json!({ "spec": { "volumes": [volume] } })
+        };
+        let psp = policy(|it| it.allowed_csi_drivers = owned(&["a.example.com"]));
+        let error = "spec.volumes[0].csi.driver: Invalid value: \"b.example.com\": \
+            Inline CSI driver is not allowed to be used";
+        check(&CsiDrivers, &psp, pod("a.example.com"), &[]);
+        check(&CsiDrivers, &psp, pod("b.example.com"), &[error]);
+        check(&CsiDrivers, &policy(|_| {}), pod("b.example.com"), &[]);
+    }
+}

@@ -73,3 +73,25 @@ impl Translate for FlexVolumes {
                 && is_subset(&narrow.allowed_flex_volumes, &wide.allowed_flex_volumes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controls::testing::{check, owned, policy};
+
+    #[test]
+    fn a_driver_must_be_listed_even_where_all_volumes_are_allowed() {
+        let pod = |driver: &str| {
+            let volume = json!({ "name": "v", "flexVolume": { "driver": driver } });
+            json!({ "spec": { "volumes": [volume] } })
+        };
+        let psp = policy(|it| it.allowed_flex_volumes = owned(&["example/lvm"]));
+        let error = "spec.volumes[0].driver: Invalid value: \"example/cifs\": \
+            Flexvolume driver is not allowed to be used";
+        check(&FlexVolumes, &psp, pod("example/lvm"), &[]);
+        check(&FlexVolumes, &psp, pod("example/cifs"), &[error]);
+        check(&FlexVolumes, &policy(|_| {}), pod("example/cifs"), &[]);
+    }
+}

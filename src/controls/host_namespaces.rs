@@ -70,3 +70,39 @@ impl Translate for HostNamespaces {
         (wide.host_pid || !narrow.host_pid) && (wide.host_ipc || !narrow.host_ipc)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controls::testing::{check, policy};
+
+    #[test]
+    fn each_namespace_needs_its_own_permission() {
+        let pod = json!({ "spec": { "hostPID": true, "hostIPC": true } });
+        let pid = "spec.securityContext.hostPID: \
+            Invalid value: true: Host PID is not allowed to be used";
+        let ipc = "spec.securityContext.hostIPC: \
+            Invalid value: true: Host IPC is not allowed to be used";
+        for (host_pid, host_ipc, errors) in [
+            (true, true, vec![]),
+            (false, true, vec![pid]),
+            (true, false, vec![ipc]),
+            (false, false, vec![pid, ipc]),
+        ] {
+            let psp = policy(|it| {
+                it.host_pid = host_pid;
+                it.host_ipc = host_ipc;
+            });
+            check(&HostNamespaces, &psp, pod.clone(), &errors);
+        }
+    }
+
+    #[test]
+    fn a_shared_process_namespace_is_not_the_host_s() {
+        let psp = policy(|it| it.host_pid = false);
+        let pod = json!({ "spec": { "shareProcessNamespace": true, "hostPID": false } });
+        check(&HostNamespaces, &psp, pod, &[]);
+    }
+}

@@ -113,3 +113,57 @@ fn range_text(range: HostPortRange) -> String {
         format!("{}-{}", range.min, range.max)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controls::testing::{check, policy};
+
+    fn ports(ports: &[i64]) -> serde_json::Value {
+        let ports: Vec<_> = ports.iter().map(|it| json!({ "hostPort": it })).collect();
+        json!({ "spec": { "initContainers": [{ "name": "init", "ports": ports }] } })
+    }
+
+    #[test]
+    fn ports_must_be_in_one_of_the_ranges() {
+        let range = |min, max| HostPortRange { min, max };
+        let psp = policy(|it| it.host_ports = vec![range(80, 80), range(8000, 9000)]);
+        check(&HostNetwork, &psp, ports(&[80, 8000, 9000, 0]), &[]);
+        let error = |port| {
+            format!(
+                "spec.initContainers[0].hostPort: Invalid value: {port}: \
+                 Host port {port} is not allowed to be used. Allowed ports: [80,8000-9000]"
+            )
+        };
+        let errors = [error(81), error(7999)];
+        let errors = errors.each_ref().map(String::as_str);
+        check(&HostNetwork, &psp, ports(&[81, 7999]), &errors);
+    }
+
+    #[test]
+    fn no_ranges_allow_no_port_and_a_reversed_range_matches_none() {
+        for (ranges, text) in [
+            (vec![], ""),
+            (vec![HostPortRange { min: 9, max: 1 }], "9-1"),
+        ] {
+            let error = format!(
+                "spec.initContainers[0].hostPort: Invalid value: 5: \
+                 Host port 5 is not allowed to be used. Allowed ports: [{text}]"
+            );
+            let psp = policy(|it| it.host_ports = ranges);
+            check(&HostNetwork, &psp, ports(&[5]), &[&error]);
+        }
+    }
+
+    #[test]
+    fn ports_do_not_depend_on_the_host_s_network() {
+        let psp = policy(|it| it.host_network = false);
+        check(&HostNetwork, &psp, ports(&[80]), &[]);
+        let error = "spec.securityContext.hostNetwork: \
+            Invalid value: true: Host network is not allowed to be used";
+        let pod = json!({ "spec": { "hostNetwork": true } });
+        check(&HostNetwork, &psp, pod, &[error]);
+    }
+}

@@ -126,3 +126,88 @@ fn has_path_prefix(path: &str, prefix: &str) -> bool {
     let rest = path.strip_prefix(prefix);
     rest.is_some_and(|it| it.is_empty() || it.starts_with('/'))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controls::testing::{check, policy};
+
+    fn entries(entries: &[(&str, bool)]) -> PodSecurityPolicy {
+        let entries = entries.iter().map(|(prefix, read_only)| AllowedHostPath {
+            path_prefix: (*prefix).to_owned(),
+            read_only: *read_only,
+        });
+        policy(|it| it.allowed_host_paths = entries.collect())
+    }
+
+    #[track_caller]
+    fn check_path(psp: &PodSecurityPolicy, path: &str, allowed: bool) {
+        let pod = json!({ "spec": { "volumes": [{ "name": "v", "hostPath": { "path": path } }] } });
+        let error = format!(
+            "spec.volumes[0].hostPath.pathPrefix: Invalid value: \"{path}\": is not allowed to be used"
+        );
+        let errors: Vec<&str> = (!allowed).then_some(error.as_str()).into_iter().collect();
+        check(&HostPaths, psp, pod, &errors);
+    }
+
+    #[test]
+    fn a_prefix_ends_where_a_segment_ends() {
+        for prefix in ["/foo", "/foo/"] {
+            let psp = entries(&[(prefix, false)]);
+            for path in ["/foo", "/foo/", "/foo/bar"] {
+                check_path(&psp, path, true);
+            }
+            for path in ["/foobar", "/", "/etc/foo", "foo"] {
+                check_path(&psp, path, false);
+            }
+        }
+    }
+
+    #[test]
+    fn the_root_allows_every_absolute_path_and_no_entries_allow_all() {
+        check_path(&entries(&[("/", false)]), "/any/where", true);
+        check_path(&entries(&[("/", false)]), "relative", false);
+        check_path(&entries(&[]), "relative", true);
+    }
+
+    #[test]
+    fn a_prefix_with_two_slashes_at_its_end_keeps_one() {
+        check_path(&entries(&[("/foo//", false)]), "/foo/bar", false);
+        check_path(&entries(&[("/foo//", false)]), "/foo//", true);
+    }
+
+    #[test]
+    fn where_only_read_only_entries_match_every_mount_must_be_read_only() {
+        let mounts = json!([{ "name": "v", "readOnly": true }, { "name": "v" }, { "name": "w" }]);
+        let pod = |path: &str| {
+            json!({ "spec": {
+                "volumes": [{ "name": "v", "hostPath": { "path": path } }],
+                "initContainers": [{ "name": "i", "volumeMounts": mounts }],
+                "ephemeralContainers": [{ "name": "e", "volumeMounts": mounts }],
+            } })
+        };
+        let problem = "volumeMounts[1].readOnly: Invalid value: false: must be read-only";
+        let errors = [
+            format!("spec.initContainers[0].{problem}"),
+            format!("spec.ephemeralContainers[0].{problem}"),
+        ];
+        let psp = entries(&[("/foo", true), ("/foo/bar", false)]);
+        check(
+            &HostPaths,
+            &psp,
+            pod("/foo/x"),
+            &errors.each_ref().map(String::as_str),
+        );
+        check(&HostPaths, &psp, pod("/foo/bar/x"), &[]);
+        check_path(&psp, "/foo/x", true);
+    }
+
+    #[test]
+    fn a_volume_that_may_not_be_there_is_not_looked_at() {
+        let mut psp = entries(&[("/foo", false)]);
+        psp.spec.volumes = vec!["secret".to_owned()];
+        check_path(&psp, "/bar", true);
+    }
+}

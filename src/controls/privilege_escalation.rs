@@ -92,3 +92,60 @@ impl Translate for PrivilegeEscalation {
             && (!must_be_set(wide) || must_be_set(narrow))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controls::testing::{check, check_mutation, check_unchanged, contexts, policy};
+
+    #[test]
+    fn an_absent_value_becomes_the_default_or_what_is_not_allowed() {
+        for (allow, default, expected) in [
+            (true, None, None),
+            (true, Some(false), Some(false)),
+            (true, Some(true), Some(true)),
+            (false, None, Some(false)),
+            (false, Some(false), Some(false)),
+            (false, Some(true), Some(true)),
+        ] {
+            let psp = policy(|it| {
+                it.allow_privilege_escalation = allow;
+                it.default_allow_privilege_escalation = default;
+            });
+            let before = contexts(&json!({}), &json!(null));
+            let context = expected.map(|it| json!({ "allowPrivilegeEscalation": it }));
+            let after = contexts(&json!({}), &json!(context));
+            check_mutation(&PrivilegeEscalation, &psp, before, after);
+            for set in [true, false] {
+                let context = json!({ "allowPrivilegeEscalation": set });
+                check_unchanged(&PrivilegeEscalation, &psp, contexts(&json!({}), &context));
+            }
+        }
+    }
+
+    #[test]
+    fn where_it_is_not_allowed_everything_but_false_is_refused() {
+        let psp = policy(|it| it.allow_privilege_escalation = false);
+        for (context, value) in [
+            (json!({ "allowPrivilegeEscalation": true }), Some("true")),
+            (json!({}), Some("\"null\"")),
+            (json!({ "allowPrivilegeEscalation": false }), None),
+        ] {
+            let error = value.map(|it| {
+                format!(
+                    "spec.containers[0].securityContext.allowPrivilegeEscalation: Invalid value: {it}: \
+                     Allowing privilege escalation for containers is not allowed"
+                )
+            });
+            let errors: Vec<&str> = error.as_deref().into_iter().collect();
+            check(
+                &PrivilegeEscalation,
+                &psp,
+                contexts(&json!({}), &context),
+                &errors,
+            );
+        }
+    }
+}

@@ -60,3 +60,44 @@ impl Translate for Privileged {
         wide.privileged || !narrow.privileged
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controls::testing::{check, contexts, policy};
+
+    #[test]
+    fn only_a_policy_that_says_so_allows_privileged_containers() {
+        let may = policy(|it| it.privileged = true);
+        let may_not = policy(|it| it.privileged = false);
+        let privileged = contexts(&json!(null), &json!({ "privileged": true }));
+        let error = "spec.containers[0].securityContext.privileged: \
+            Invalid value: true: Privileged containers are not allowed";
+        check(&Privileged, &may, privileged.clone(), &[]);
+        check(&Privileged, &may_not, privileged, &[error]);
+        for context in [json!(null), json!({}), json!({ "privileged": false })] {
+            check(&Privileged, &may_not, contexts(&json!(null), &context), &[]);
+        }
+    }
+
+    #[test]
+    fn init_and_ephemeral_containers_count_as_well() {
+        let containers = json!([{ "name": "a", "securityContext": { "privileged": true } }]);
+        let pod = json!({ "spec": {
+            "initContainers": containers,
+            "ephemeralContainers": containers,
+        } });
+        let problem = "Invalid value: true: Privileged containers are not allowed";
+        check(
+            &Privileged,
+            &policy(|it| it.privileged = false),
+            pod,
+            &[
+                &format!("spec.initContainers[0].securityContext.privileged: {problem}"),
+                &format!("spec.ephemeralContainers[0].securityContext.privileged: {problem}"),
+            ],
+        );
+    }
+}

@@ -75,3 +75,35 @@ impl Translate for ProcMount {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controls::testing::{check, contexts, owned, policy};
+
+    #[test]
+    fn the_list_is_literal_and_an_absent_type_is_the_default() {
+        let [unset, default, unmasked] = [
+            json!({}),
+            json!({ "procMount": "Default" }),
+            json!({ "procMount": "Unmasked" }),
+        ]
+        .map(|it| contexts(&json!({}), &it));
+        let error = |type_: &str| {
+            format!(
+                "spec.containers[0].securityContext.procMount: \
+                 Invalid value: \"{type_}\": ProcMountType is not allowed"
+            )
+        };
+        let psp = policy(|it| it.allowed_proc_mount_types = owned(&["Default"]));
+        check(&ProcMount, &psp, unset.clone(), &[]);
+        check(&ProcMount, &psp, default.clone(), &[]);
+        check(&ProcMount, &psp, unmasked.clone(), &[&error("Unmasked")]);
+        let psp = policy(|it| it.allowed_proc_mount_types = owned(&["Unmasked"]));
+        check(&ProcMount, &psp, unset, &[&error("Default")]);
+        check(&ProcMount, &psp, default, &[&error("Default")]);
+        check(&ProcMount, &psp, unmasked, &[]);
+    }
+}

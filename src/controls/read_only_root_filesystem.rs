@@ -85,3 +85,44 @@ impl Translate for ReadOnlyRootFilesystem {
         !wide.read_only_root_filesystem || narrow.read_only_root_filesystem
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controls::testing::{check, check_mutation, check_unchanged, contexts, policy};
+
+    #[test]
+    fn a_policy_that_wants_it_defaults_it_and_refuses_the_opposite() {
+        let psp = policy(|it| it.read_only_root_filesystem = true);
+        let set = contexts(&json!({}), &json!({ "readOnlyRootFilesystem": true }));
+        let unset = contexts(&json!({}), &json!(null));
+        let opposite = contexts(&json!({}), &json!({ "readOnlyRootFilesystem": false }));
+        check_mutation(&ReadOnlyRootFilesystem, &psp, unset.clone(), set.clone());
+        check_unchanged(&ReadOnlyRootFilesystem, &psp, opposite.clone());
+        let path = "spec.containers[0].securityContext.readOnlyRootFilesystem";
+        let error =
+            format!("{path}: Invalid value: false: ReadOnlyRootFilesystem must be set to true");
+        check(&ReadOnlyRootFilesystem, &psp, opposite, &[&error]);
+        let error = format!(
+            "{path}: Invalid value: \"null\": \
+             ReadOnlyRootFilesystem may not be nil and must be set to true"
+        );
+        check(&ReadOnlyRootFilesystem, &psp, unset, &[&error]);
+        check(&ReadOnlyRootFilesystem, &psp, set, &[]);
+    }
+
+    #[test]
+    fn another_policy_does_nothing() {
+        for context in [
+            json!(null),
+            json!({}),
+            json!({ "readOnlyRootFilesystem": false }),
+        ] {
+            let pod = contexts(&json!({}), &context);
+            check_unchanged(&ReadOnlyRootFilesystem, &policy(|_| {}), pod.clone());
+            check(&ReadOnlyRootFilesystem, &policy(|_| {}), pod, &[]);
+        }
+    }
+}

@@ -122,3 +122,108 @@ impl Translate for RunAsUser {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controls::testing::{
+        check, check_mutation, check_unchanged, contexts, policy, ranges,
+    };
+
+    fn must() -> PodSecurityPolicy {
+        policy(|it| it.run_as_user = RunAsUserStrategy::MustRunAs(ranges(&[(100, 200), (1, 5)])))
+    }
+
+    fn non_root() -> PodSecurityPolicy {
+        policy(|it| it.run_as_user = RunAsUserStrategy::MustRunAsNonRoot)
+    }
+
+    #[test]
+    fn the_default_is_the_lower_end_of_the_first_range_on_the_container() {
+        let before = contexts(&json!({}), &json!(null));
+        let after = contexts(&json!({}), &json!({ "runAsUser": 100 }));
+        check_mutation(&RunAsUser, &must(), before, after);
+        for user in [json!({ "runAsUser": 3 }), json!({ "runAsUser": 0 })] {
+            check_unchanged(&RunAsUser, &must(), contexts(&user, &json!(null)));
+            check_unchanged(&RunAsUser, &must(), contexts(&json!({}), &user));
+        }
+    }
+
+    #[test]
+    fn the_user_must_be_in_a_range_ends_included() {
+        for user in [1, 5, 100, 200] {
+            check(
+                &RunAsUser,
+                &must(),
+                contexts(&json!({ "runAsUser": user }), &json!(null)),
+                &[],
+            );
+        }
+        for user in [0, 6, 99, 201] {
+            let error = format!(
+                "spec.containers[0].securityContext.runAsUser: \
+                 Invalid value: {user}: must be in the ranges: [{{100 200}} {{1 5}}]"
+            );
+            let pod = contexts(&json!({}), &json!({ "runAsUser": user }));
+            check(&RunAsUser, &must(), pod, &[&error]);
+        }
+        let error = "spec.containers[0].securityContext.runAsUser: Required value";
+        check(
+            &RunAsUser,
+            &must(),
+            contexts(&json!({}), &json!({})),
+            &[error],
+        );
+    }
+
+    #[test]
+    fn the_container_overrides_the_pod() {
+        let pod = contexts(&json!({ "runAsUser": 999 }), &json!({ "runAsUser": 150 }));
+        check(&RunAsUser, &must(), pod, &[]);
+    }
+
+    #[test]
+    fn under_must_run_as_non_root_a_container_without_anything_is_marked() {
+        let before = contexts(&json!({}), &json!({}));
+        let after = contexts(&json!({}), &json!({ "runAsNonRoot": true }));
+        check_mutation(&RunAsUser, &non_root(), before, after);
+        for context in [
+            json!({ "runAsUser": 1000 }),
+            json!({ "runAsNonRoot": true }),
+        ] {
+            check_unchanged(&RunAsUser, &non_root(), contexts(&context, &json!(null)));
+            check_unchanged(&RunAsUser, &non_root(), contexts(&json!({}), &context));
+            check(
+                &RunAsUser,
+                &non_root(),
+                contexts(&context, &json!(null)),
+                &[],
+            );
+        }
+    }
+
+    #[test]
+    fn under_must_run_as_non_root_the_first_fault_is_told() {
+        for (context, problem) in [
+            (json!({}), "runAsNonRoot: Required value: must be true"),
+            (
+                json!({ "runAsUser": 1000, "runAsNonRoot": false }),
+                "runAsNonRoot: Invalid value: false: must be true",
+            ),
+            (
+                json!({ "runAsUser": 0 }),
+                "runAsUser: Invalid value: 0: running with the root UID is forbidden",
+            ),
+        ] {
+            let error = format!("spec.containers[0].securityContext.{problem}");
+            check(
+                &RunAsUser,
+                &non_root(),
+                contexts(&json!({}), &context),
+                &[&error],
+            );
+        }
+    }
+}

@@ -93,3 +93,50 @@ impl Translate for RuntimeClass {
             && (outer.default.is_none() || inner.default.is_some())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::policy::RuntimeClassStrategy;
+    use crate::controls::testing::{check, check_mutation, check_unchanged, owned, policy};
+
+    fn classes(allowed: &[&str], default: Option<&str>) -> PodSecurityPolicy {
+        policy(|it| {
+            it.runtime_class = Some(RuntimeClassStrategy {
+                allowed: owned(allowed),
+                default: default.map(ToOwned::to_owned),
+            });
+        })
+    }
+
+    fn pod(class: &str) -> Value {
+        json!({ "spec": { "runtimeClassName": class } })
+    }
+
+    #[test]
+    fn a_pod_without_class_gets_the_default() {
+        let psp = classes(&["a"], Some("a"));
+        check_mutation(&RuntimeClass, &psp, json!({ "spec": {} }), pod("a"));
+        check_unchanged(&RuntimeClass, &psp, pod(""));
+        check_unchanged(&RuntimeClass, &classes(&["a"], None), json!({ "spec": {} }));
+        check_unchanged(&RuntimeClass, &policy(|_| {}), json!({ "spec": {} }));
+    }
+
+    #[test]
+    fn a_class_must_be_listed_and_none_need_not() {
+        check(&RuntimeClass, &classes(&["a"], None), pod("a"), &[]);
+        check(&RuntimeClass, &classes(&["*"], None), pod("b"), &[]);
+        check(&RuntimeClass, &policy(|_| {}), pod("b"), &[]);
+        check(
+            &RuntimeClass,
+            &classes(&[], None),
+            json!({ "spec": {} }),
+            &[],
+        );
+        let error = "spec.runtimeClassName: Invalid value: \"b\"";
+        check(&RuntimeClass, &classes(&["a"], None), pod("b"), &[error]);
+        check(&RuntimeClass, &classes(&[], Some("b")), pod("b"), &[error]);
+    }
+}

@@ -166,3 +166,105 @@ fn to_json(options: &SeLinuxOptions) -> Value {
         .collect();
     members.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controls::testing::{check, check_mutation, check_unchanged, contexts, policy};
+
+    fn must(user: &str, role: &str, type_: &str, level: &str) -> PodSecurityPolicy {
+        let options = SeLinuxOptions {
+            user: user.to_owned(),
+            role: role.to_owned(),
+            type_: type_.to_owned(),
+            level: level.to_owned(),
+        };
+        policy(|it| it.se_linux = SeLinuxStrategy::MustRunAs(options))
+    }
+
+    fn options(options: &Value) -> Value {
+        json!({ "seLinuxOptions": options })
+    }
+
+    #[test]
+    fn the_default_is_written_on_the_pod_alone() {
+        let psp = must("u", "r", "t", "");
+        let after = options(&json!({ "user": "u", "role": "r", "type": "t" }));
+        let after = contexts(&after, &json!(null));
+        check_mutation(
+            &SeLinux,
+            &psp,
+            contexts(&json!({}), &json!(null)),
+            after.clone(),
+        );
+        check(&SeLinux, &psp, after, &[]);
+        check_unchanged(&SeLinux, &psp, contexts(&options(&json!({})), &json!(null)));
+    }
+
+    #[test]
+    fn categories_may_be_in_any_order() {
+        for (expected, actual, same) in [
+            ("s0:c0,c6", "s0:c6,c0", true),
+            ("s0", "s0", true),
+            ("s0", "s0:c0", false),
+            ("s0:c0", "s1:c0", false),
+            ("s0:c0,c0", "s0:c0", false),
+            ("s0:c0.c2", "s0:c0,c1,c2", false),
+            ("s0-s1:c0,c1", "s0-s1:c1,c0", true),
+        ] {
+            assert_eq!(same_level(expected, actual), same, "{expected} {actual}");
+        }
+    }
+
+    #[test]
+    fn all_four_members_must_be_the_policy_s() {
+        let pod = options(&json!({ "level": "s1", "role": "y", "type": "z", "user": "w" }));
+        let pod = contexts(&pod, &options(&json!({ "level": "s0" })));
+        let path = "spec.securityContext.seLinuxOptions";
+        let errors = [
+            format!("{path}.level: Invalid value: \"s1\": must be s0"),
+            format!("{path}.role: Invalid value: \"y\": must be "),
+            format!("{path}.type: Invalid value: \"z\": must be "),
+            format!("{path}.user: Invalid value: \"w\": must be "),
+        ];
+        check(
+            &SeLinux,
+            &must("", "", "", "s0"),
+            pod,
+            &errors.each_ref().map(String::as_str),
+        );
+    }
+
+    #[test]
+    fn a_container_is_judged_by_its_own_context_as_a_whole() {
+        let psp = must("u", "", "", "s0");
+        let right = options(&json!({ "user": "u", "level": "s0" }));
+        let wrong = options(&json!({ "level": "s0" }));
+        let error = "spec.containers[0].securityContext.seLinuxOptions.user: \
+            Invalid value: \"\": must be u";
+        check(&SeLinux, &psp, contexts(&right, &wrong), &[error]);
+        check(&SeLinux, &psp, contexts(&right, &json!({})), &[]);
+    }
+
+    #[test]
+    fn a_context_must_be_there() {
+        let errors = [
+            "spec.securityContext.seLinuxOptions: Required value",
+            "spec.containers[0].securityContext.seLinuxOptions: Required value",
+        ];
+        check(
+            &SeLinux,
+            &must("", "", "", ""),
+            contexts(&json!({}), &json!({})),
+            &errors,
+        );
+        check(
+            &SeLinux,
+            &policy(|_| {}),
+            contexts(&json!({}), &json!({})),
+            &[],
+        );
+    }
+}

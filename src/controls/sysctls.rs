@@ -88,3 +88,66 @@ fn matches_any(patterns: &[String], name: &str) -> bool {
         None => it == name,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controls::testing::{check, contexts, owned, policy};
+
+    #[track_caller]
+    fn check_sysctl(forbidden: &[&str], unsafe_: &[&str], name: &str, problem: Option<&str>) {
+        let psp = policy(|it| {
+            it.forbidden_sysctls = owned(forbidden);
+            it.allowed_unsafe_sysctls = owned(unsafe_);
+        });
+        let pod = contexts(
+            &json!({ "sysctls": [{ "name": name, "value": "1" }] }),
+            &json!(null),
+        );
+        let error =
+            problem.map(|it| format!("pod.spec.securityContext.sysctls[0]: Forbidden: {it}"));
+        let errors: Vec<&str> = error.as_deref().into_iter().collect();
+        check(&Sysctls, &psp, pod, &errors);
+    }
+
+    #[test]
+    fn safe_sysctls_are_allowed_unless_forbidden() {
+        let name = "net.ipv4.ip_unprivileged_port_start";
+        check_sysctl(&[], &[], name, None);
+        let problem = format!("sysctl \"{name}\" is not allowed");
+        check_sysctl(&["*"], &["*"], name, Some(&problem));
+    }
+
+    #[test]
+    fn other_sysctls_must_be_allowed() {
+        let problem = "unsafe sysctl \"kernel.msgmax\" is not allowed";
+        check_sysctl(&[], &[], "kernel.msgmax", Some(problem));
+        check_sysctl(&[], &["kernel.msg*"], "kernel.msgmax", None);
+        let problem = "sysctl \"kernel.msgmnb\" is not allowed";
+        check_sysctl(
+            &["kernel.msgmnb"],
+            &["kernel.msg*"],
+            "kernel.msgmnb",
+            Some(problem),
+        );
+    }
+
+    #[test]
+    fn a_star_stands_for_what_follows_the_prefix() {
+        check_sysctl(&[], &["a.*"], "a.b", None);
+        check_sysctl(
+            &[],
+            &["a.*"],
+            "a",
+            Some("unsafe sysctl \"a\" is not allowed"),
+        );
+        check_sysctl(
+            &[],
+            &["a"],
+            "a.b",
+            Some("unsafe sysctl \"a.b\" is not allowed"),
+        );
+    }
+}

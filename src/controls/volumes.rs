@@ -151,3 +151,95 @@ fn has_only_the_namespace(downward_api: &Value) -> bool {
 fn text<'a>(object: &'a Value, key: &str) -> &'a str {
     object.get(key).and_then(Value::as_str).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controls::testing::{check, owned, policy};
+
+    #[track_caller]
+    fn check_volume(allowed: &[&str], source: Value, refused_type: Option<&str>) {
+        let mut volume = source;
+        volume["name"] = json!("v");
+        let psp = policy(|it| it.volumes = owned(allowed));
+        let error = refused_type.map(|it| {
+            format!(
+                "spec.volumes[0]: Invalid value: \"{it}\": {it} volumes are not allowed to be used"
+            )
+        });
+        let errors: Vec<&str> = error.as_deref().into_iter().collect();
+        check(
+            &Volumes,
+            &psp,
+            json!({ "spec": { "volumes": [volume] } }),
+            &errors,
+        );
+    }
+
+    fn token_volume(sources: &Value) -> Value {
+        json!({ "projected": { "sources": sources } })
+    }
+
+    #[test]
+    fn a_type_must_be_listed() {
+        check_volume(&["secret"], json!({ "secret": {} }), None);
+        check_volume(&["*"], json!({ "hostPath": { "path": "/" } }), None);
+        check_volume(&[], json!({ "emptyDir": {} }), Some("emptyDir"));
+        check_volume(
+            &["persistentVolumeClaim"],
+            json!({ "ephemeral": {} }),
+            Some("ephemeral"),
+        );
+    }
+
+    #[test]
+    fn a_volume_without_source_is_an_empty_dir() {
+        check_volume(&["emptyDir"], json!({}), None);
+        check_volume(&["secret"], json!({ "secret": null }), Some("emptyDir"));
+    }
+
+    #[test]
+    fn the_one_name_that_differs_is_known() {
+        check_volume(&["cephFS"], json!({ "cephfs": {} }), None);
+        check_volume(&["cephfs"], json!({ "cephfs": {} }), Some("cephFS"));
+    }
+
+    #[test]
+    fn a_type_newer_than_the_plugin_is_allowed_by_the_star_alone() {
+        check_volume(&["*"], json!({ "image": {} }), None);
+        check_volume(&["emptyDir"], json!({ "image": {} }), Some("image"));
+    }
+
+    #[test]
+    fn the_token_volume_of_a_service_account_counts_as_a_secret() {
+        let field = json!({ "apiVersion": "v1", "fieldPath": "metadata.namespace" });
+        let volume = token_volume(&json!([
+            { "serviceAccountToken": { "path": "token", "expirationSeconds": 3607 } },
+            { "configMap": { "name": "kube-root-ca.crt" } },
+            { "downwardAPI": { "items": [{ "path": "namespace", "fieldRef": field }] } },
+        ]));
+        check_volume(&["secret"], volume.clone(), None);
+        check_volume(&["projected"], volume.clone(), None);
+        check_volume(&["configMap", "downwardAPI"], volume, Some("projected"));
+        check_volume(&["secret"], token_volume(&json!([])), None);
+    }
+
+    #[test]
+    fn another_projected_volume_does_not_count_as_a_secret() {
+        for source in [
+            json!({ "serviceAccountToken": { "path": "token", "audience": "vault" } }),
+            json!({ "serviceAccountToken": { "path": "tok" } }),
+            json!({ "secret": { "name": "s" } }),
+            json!({ "configMap": { "name": "other" } }),
+            json!({ "downwardAPI": { "items": [{ "path": "labels" }] } }),
+        ] {
+            check_volume(
+                &["secret"],
+                token_volume(&json!([source])),
+                Some("projected"),
+            );
+        }
+    }
+}

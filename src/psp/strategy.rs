@@ -184,3 +184,135 @@ fn keep(pod: &mut Pod, old_pod: &Pod, path: &[&str]) {
         None => pod.remove(path),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controls::testing::{contexts, pod};
+
+    const CONTAINER_KEY: &str = "container.seccomp.security.alpha.kubernetes.io/app";
+
+    #[track_caller]
+    fn check_create(before: Value, after: Value) {
+        let mut actual = pod(before);
+        prepare_for_create(&mut actual, false);
+        assert_eq!(actual, pod(after));
+    }
+
+    fn annotated(mut pod: Value, annotations: &Value) -> Value {
+        pod["metadata"] = json!({ "annotations": annotations });
+        pod
+    }
+
+    #[test]
+    fn a_seccomp_field_gets_its_annotation() {
+        let field = json!({ "seccompProfile": { "type": "Localhost", "localhostProfile": "p" } });
+        let before = contexts(&field, &field);
+        let annotations = json!({ SECCOMP_POD: "localhost/p", CONTAINER_KEY: "localhost/p" });
+        check_create(before.clone(), annotated(before, &annotations));
+    }
+
+    #[test]
+    fn a_seccomp_annotation_gets_its_field() {
+        let field = |it: &Value| json!({ "seccompProfile": it });
+        for (annotation, profile) in [
+            ("unconfined", json!({ "type": "Unconfined" })),
+            ("docker/default", json!({ "type": "RuntimeDefault" })),
+            ("runtime/default", json!({ "type": "RuntimeDefault" })),
+            (
+                "localhost/p",
+                json!({ "type": "Localhost", "localhostProfile": "p" }),
+            ),
+        ] {
+            let annotations = json!({ SECCOMP_POD: annotation, CONTAINER_KEY: annotation });
+            let before = annotated(contexts(&json!({}), &json!(null)), &annotations);
+            let after = annotated(contexts(&field(&profile), &field(&profile)), &annotations);
+            check_create(before, after);
+        }
+    }
+
+    #[test]
+    fn what_has_no_counterpart_and_what_has_both_stays() {
+        let annotations = json!({ SECCOMP_POD: "localhost/", CONTAINER_KEY: "" });
+        let unknown = annotated(contexts(&json!({}), &json!({})), &annotations);
+        check_create(unknown.clone(), unknown);
+        let field = json!({ "seccompProfile": { "type": "Unconfined" } });
+        let annotations = json!({ SECCOMP_POD: "runtime/default", CONTAINER_KEY: "x" });
+        let both = annotated(contexts(&field, &field), &annotations);
+        check_create(both.clone(), both);
+        let local = contexts(
+            &json!({ "seccompProfile": { "type": "Localhost" } }),
+            &json!({}),
+        );
+        check_create(local.clone(), local);
+    }
+
+    #[test]
+    fn proc_mount_types_are_reset_without_their_gate() {
+        let [unmasked, default] =
+            ["Unmasked", "Default"].map(|it| contexts(&json!({}), &json!({ "procMount": it })));
+        check_create(unmasked.clone(), default.clone());
+        let mut kept = pod(unmasked.clone());
+        prepare_for_create(&mut kept, true);
+        assert_eq!(kept, pod(unmasked.clone()));
+
+        let mut reset = pod(unmasked.clone());
+        prepare_for_update(&mut reset, &pod(default.clone()), false);
+        assert_eq!(reset, pod(default));
+        let mut in_use = pod(unmasked.clone());
+        prepare_for_update(&mut in_use, &pod(unmasked.clone()), false);
+        assert_eq!(in_use, pod(unmasked));
+    }
+
+    #[test]
+    fn an_update_does_not_synchronize_seccomp() {
+        let field = json!({ "seccompProfile": { "type": "Unconfined" } });
+        let mut actual = pod(contexts(&field, &json!({})));
+        let before = actual.clone();
+        prepare_for_update(&mut actual, &before.clone(), false);
+        assert_eq!(actual, before);
+    }
+
+    #[test]
+    fn an_update_cannot_write_what_the_system_writes() {
+        let old_pod = pod(json!({
+            "metadata": {
+                "uid": "1", "resourceVersion": "2", "generation": 3,
+                "creationTimestamp": "t", "deletionTimestamp": "d", "deletionGracePeriodSeconds": 4,
+            },
+            "status": { "phase": "Running" },
+        }));
+        let mut new_pod = pod(json!({
+            "metadata": { "resourceVersion": "5", "generation": 6, "creationTimestamp": "x" },
+            "status": { "phase": "Failed" },
+        }));
+        prepare_for_update(&mut new_pod, &old_pod, false);
+        let mut expected = old_pod;
+        expected.set(&["metadata", "resourceVersion"], "5".into());
+        assert_eq!(new_pod, expected);
+    }
+
+    #[test]
+    fn absent_null_and_empty_are_the_same_where_they_are_for_the_api_server() {
+        let same = |left: Value, right: Value| only_changes_gc_fields(&pod(left), &pod(right));
+        let bare = json!({ "spec": { "containers": [{ "name": "a" }] } });
+        let written = json!({
+            "metadata": { "annotations": {}, "labels": null, "finalizers": ["x"] },
+            "spec": {
+                "volumes": [],
+                "securityContext": {},
+                "containers": [{ "name": "a", "resources": { "limits": {} }, "securityContext": null }],
+            },
+            "status": {},
+        });
+        assert!(same(written.clone(), bare.clone()));
+        assert!(same(bare.clone(), written));
+        let with_context =
+            json!({ "spec": { "containers": [{ "name": "a", "securityContext": {} }] } });
+        assert!(!same(with_context, bare.clone()));
+        let two = json!({ "spec": { "containers": [{ "name": "a" }, { "name": "b" }] } });
+        assert!(!same(two, bare));
+    }
+}

@@ -55,15 +55,14 @@ impl Outcome {
         if !errors.is_empty() {
             return Self::Refused(errors);
         }
+        if mutated == *pod {
+            return Self::Unchanged;
+        }
         let mut changes = Vec::new();
         for (key, value) in &mutated.0 {
             collect(&mut changes, key, pod.0.get(key), value);
         }
-        if changes.is_empty() {
-            Self::Unchanged
-        } else {
-            Self::Defaulted(changes)
-        }
+        Self::Defaulted(changes)
     }
 }
 
@@ -102,5 +101,43 @@ fn member_path(path: &str, key: &str) -> String {
         format!("{path}[{key}]")
     } else {
         format!("{path}.{key}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::policy::{GroupStrategy, SeLinuxOptions, SeLinuxStrategy};
+    use crate::controls::testing::{contexts, owned, pod, policy, ranges};
+
+    #[test]
+    fn changes_are_told_down_to_values_and_whole_lists() {
+        let psp = policy(|it| {
+            it.supplemental_groups = GroupStrategy::MustRunAs(ranges(&[(5, 9)]));
+            it.required_drop_capabilities = owned(&["X"]);
+            it.app_armor.default = "unconfined".to_owned();
+            it.se_linux = SeLinuxStrategy::MustRunAs(SeLinuxOptions::default());
+        });
+        let context = json!({ "capabilities": { "add": ["B", "A"], "drop": ["Y"] } });
+        let outcome = Outcome::of(&psp, &pod(contexts(&json!({}), &context)));
+        let Outcome::Defaulted(changes) = outcome else {
+            panic!("{outcome:?}");
+        };
+        let changes: Vec<_> = changes.into_iter().map(|it| (it.path, it.value)).collect();
+        let app_armor = "metadata.annotations[container.apparmor.security.beta.kubernetes.io/app]";
+        let capabilities = "spec.containers[0].securityContext.capabilities";
+        let expected = [
+            (app_armor.to_owned(), json!("unconfined")),
+            (format!("{capabilities}.add"), json!(["A", "B"])),
+            (format!("{capabilities}.drop"), json!(["X", "Y"])),
+            ("spec.securityContext.seLinuxOptions".to_owned(), json!({})),
+            (
+                "spec.securityContext.supplementalGroups".to_owned(),
+                json!([5]),
+            ),
+        ];
+        assert_eq!(changes, expected);
     }
 }

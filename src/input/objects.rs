@@ -1,0 +1,107 @@
+//! A document becomes objects: lists are taken apart, kinds told apart.
+
+use super::node::{Node, Value};
+
+/// An object of some kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Object<'n, 'a> {
+    pub(super) node: &'n Node<'a>,
+    /// As it stands there, or as the list says; empty if neither does.
+    pub(super) api_version: &'n str,
+    pub(super) kind: &'n str,
+}
+
+/// What an object is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    PodSecurityPolicy,
+    Role,
+    ClusterRole,
+    RoleBinding,
+    ClusterRoleBinding,
+    Namespace,
+    ServiceAccount,
+    Workload,
+    /// A kind that matters, in a version that no API server has served.
+    NoSuchVersion,
+    /// A kind that does not matter.
+    Other,
+}
+
+/// Visits the objects in a document in their order; in what is not a list, that is the one object.
+///
+/// Items of a typed list, such as `RoleList`, may leave out what the list says already. What has no kind is visited with
+/// an empty one.
+pub(super) fn for_each<'n, 'a>(root: &'n Node<'a>, visit: &mut impl FnMut(Object<'n, 'a>)) {
+    walk(root, ("", ""), visit);
+}
+
+fn walk<'n, 'a>(
+    node: &'n Node<'a>,
+    (list_api_version, list_kind): (&'n str, &'n str),
+    visit: &mut impl FnMut(Object<'n, 'a>),
+) {
+    if node.value == Value::Null {
+        return;
+    }
+    let api_version = node.string("apiVersion").unwrap_or(list_api_version);
+    let kind = node.string("kind").unwrap_or(list_kind);
+    let items = node.get("items").map(|it| &it.value);
+    match (kind.strip_suffix("List"), items) {
+        (Some(""), None | Some(Value::Null)) => {}
+        (Some(item_kind), Some(Value::List(items))) => {
+            let inherited = if item_kind.is_empty() {
+                ("", "")
+            } else {
+                (api_version, item_kind)
+            };
+            for item in items {
+                walk(item, inherited, visit);
+            }
+        }
+        _ => visit(Object {
+            node,
+            api_version,
+            kind,
+        }),
+    }
+}
+
+impl Object<'_, '_> {
+    pub(super) fn class(&self) -> Class {
+        let (group, version) = self
+            .api_version
+            .split_once('/')
+            .unwrap_or(("", self.api_version));
+        let served = |class: Class, versions: &[&str]| {
+            if versions.contains(&version) {
+                class
+            } else {
+                Class::NoSuchVersion
+            }
+        };
+        let rbac = |class| served(class, &["v1", "v1beta1", "v1alpha1"]);
+        match (group, self.kind) {
+            ("policy" | "extensions", "PodSecurityPolicy") => {
+                served(Class::PodSecurityPolicy, &["v1beta1"])
+            }
+            ("rbac.authorization.k8s.io", "Role") => rbac(Class::Role),
+            ("rbac.authorization.k8s.io", "ClusterRole") => rbac(Class::ClusterRole),
+            ("rbac.authorization.k8s.io", "RoleBinding") => rbac(Class::RoleBinding),
+            ("rbac.authorization.k8s.io", "ClusterRoleBinding") => rbac(Class::ClusterRoleBinding),
+            ("", "Namespace") => served(Class::Namespace, &["v1"]),
+            ("", "ServiceAccount") => served(Class::ServiceAccount, &["v1"]),
+            ("", "Pod" | "ReplicationController" | "PodTemplate")
+            | ("apps" | "extensions", "Deployment" | "ReplicaSet" | "DaemonSet")
+            | ("apps", "StatefulSet")
+            | ("batch" | "extensions", "Job")
+            | ("batch", "CronJob") => Class::Workload,
+            // No other group has ever had such a kind, so this is a slip.
+            (_, "PodSecurityPolicy") => Class::NoSuchVersion,
+            ("", "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding") => {
+                Class::NoSuchVersion
+            }
+            _ => Class::Other,
+        }
+    }
+}

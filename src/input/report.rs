@@ -1,0 +1,144 @@
+//! What reading one source brings to light.
+
+use crate::api::meta::ObjectRef;
+use crate::diagnostic::{Diagnostic, Location};
+
+use super::decode::{Mismatch, UnknownField};
+use super::locator::Locator;
+use super::node::{Fault, Span};
+use super::{InputError, Source};
+
+/// Errors and diagnostics about one source.
+pub(super) struct Report<'s> {
+    source: &'s Source,
+    locator: Locator<'s>,
+    errors: Vec<InputError>,
+    /// With the place of each.
+    diagnostics: Vec<(usize, Diagnostic)>,
+}
+
+impl<'s> Report<'s> {
+    pub(super) fn new(source: &'s Source) -> Self {
+        Self {
+            source,
+            locator: Locator::new(source),
+            errors: Vec::new(),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    pub(super) fn location(&self, span: &Span) -> Location {
+        self.locator.location(span.start)
+    }
+
+    pub(super) fn error(&mut self, span: Span, message: impl Into<String>) {
+        self.errors.push(InputError {
+            location: self.location(&span),
+            span,
+            message: printable(&message.into()),
+        });
+    }
+
+    pub(super) fn fault(&mut self, fault: Fault) {
+        let message = match &fault.earlier {
+            Some(earlier) => format!(
+                "{}, first on line {}",
+                fault.message,
+                self.locator.line(earlier.start)
+            ),
+            None => fault.message,
+        };
+        self.error(fault.span, message);
+    }
+
+    /// A document that cannot be read.
+    pub(super) fn unreadable(&mut self, mut fault: Fault) {
+        if self.source.text.contains("{{") {
+            fault.message.push_str("; it looks like a template, which has to be rendered first, as `helm template` does");
+        }
+        self.fault(fault);
+    }
+
+    /// A document that is no Kubernetes object.
+    pub(super) fn not_kubernetes(&mut self, span: &Span) {
+        let file = self
+            .source
+            .name
+            .rsplit(['/', '\\'])
+            .next()
+            .unwrap_or_default();
+        let looks_like = match file.split_once('.').map_or(file, |(stem, _)| stem) {
+            "kustomization" | "Kustomization" => {
+                "; it looks like a kustomization, which `kustomize build` renders"
+            }
+            "Chart" => "; it looks like a Helm chart, which `helm template` renders",
+            stem if stem.starts_with("values") => {
+                "; it looks like Helm values, which `helm template` uses"
+            }
+            _ => "",
+        };
+        let message = format!(
+            "this has no `kind`, so it is no Kubernetes object and was left aside{looks_like}"
+        );
+        self.diagnostic(span, Diagnostic::note("not-kubernetes", message));
+    }
+
+    /// A value that the API server cannot decode.
+    pub(super) fn mismatch(&mut self, object: &ObjectRef, whole: &Span, mismatch: &Mismatch) {
+        let span = mismatch.span().unwrap_or_else(|| whole.clone());
+        self.error(span, format!("{}: {mismatch}", called(object)));
+    }
+
+    /// Fields that the API server drops.
+    pub(super) fn unknown_fields(&mut self, object: &ObjectRef, fields: Vec<UnknownField>) {
+        for field in fields {
+            let hint = match field.nearest {
+                Some(nearest) => format!("; the nearest field is `{nearest}`"),
+                None => String::new(),
+            };
+            let message = format!(
+                "{} has no such field and the API server drops it{hint}",
+                object.kind
+            );
+            let diagnostic = Diagnostic::warning("unknown-field", message).field(field.path);
+            self.diagnostic(&field.span, diagnostic.about(object.clone()));
+        }
+    }
+
+    /// Adds a diagnostic, which gets its place here.
+    pub(super) fn diagnostic(&mut self, span: &Span, mut diagnostic: Diagnostic) {
+        diagnostic.message = printable(&diagnostic.message);
+        diagnostic.field = diagnostic.field.map(|it| printable(&it));
+        let diagnostic = diagnostic.at(self.location(span));
+        self.diagnostics.push((span.start, diagnostic));
+    }
+
+    /// Everything in the order of the text.
+    pub(super) fn finish(mut self) -> (Vec<InputError>, Vec<Diagnostic>) {
+        self.errors.sort_by_key(|it| it.span.start);
+        self.diagnostics.sort_by_key(|(start, _)| *start);
+        let diagnostics = self.diagnostics.into_iter().map(|(_, it)| it);
+        (self.errors, diagnostics.collect())
+    }
+}
+
+/// An object by its kind and, if it has one, its name.
+pub(super) fn called(object: &ObjectRef) -> String {
+    if object.name.is_empty() {
+        object.kind.clone()
+    } else {
+        object.to_string()
+    }
+}
+
+/// A message as one line, without what a terminal would obey.
+fn printable(message: &str) -> String {
+    let escaped = |it: char| {
+        if it.is_control() {
+            it.escape_debug().to_string()
+        } else {
+            it.to_string()
+        }
+    };
+    message.chars().map(escaped).collect()
+}
