@@ -6,7 +6,6 @@ pub mod cli;
 pub mod controls;
 pub mod diagnostic;
 pub mod gatekeeper;
-pub mod gatekeeper;
 pub mod input;
 pub mod manifest;
 pub mod plan;

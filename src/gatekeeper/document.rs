@@ -1,6 +1,6 @@
 //! Manifest texts become objects.
 
-use saphyr_parser::{Event, Parser, ScalarStyle};
+use granit_parser::{Event, Parser, ScalarStyle};
 use serde::Deserialize;
 use serde_json::Value;
 
