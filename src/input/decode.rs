@@ -109,9 +109,9 @@ impl<'n, 'a> NodeDecoder<'n, 'a, '_> {
     fn mismatch(&self, wanted: &str) -> Mismatch {
         let value = &self.node.value;
         let found = match value {
-            Value::Int(number) => format!("number {number}"),
-            Value::UInt(number) => format!("number {number}"),
-            Value::Float(number) => format!("number {number}"),
+            Value::Int(number) if wanted.contains("int") => format!("number {number}"),
+            Value::UInt(number) if wanted.contains("int") => format!("number {number}"),
+            Value::Float(number) if wanted.contains("int") => format!("number {number}"),
             _ => value.kind().to_owned(),
         };
         let quotable = matches!(
@@ -158,7 +158,7 @@ impl<'n, 'a> NodeDecoder<'n, 'a, '_> {
 
 /// The most similar of some names, if it is similar enough to be a slip.
 fn nearest(name: &str, fields: &'static [&'static str]) -> Option<&'static str> {
-    const SIMILAR: f64 = 0.7;
+    const SIMILAR: f64 = 0.6;
     let name = name.to_lowercase();
     let similarity =
         |field: &str| strsim::normalized_damerau_levenshtein(&name, &field.to_lowercase());
@@ -262,7 +262,7 @@ impl<'de> Deserializer<'de> for NodeDecoder<'de, '_, '_> {
         visitor.visit_map(Entries {
             parent: self,
             fields: None,
-            entries: entries.iter(),
+            rest: entries.iter(),
             current: None,
         })
     }
@@ -277,7 +277,7 @@ impl<'de> Deserializer<'de> for NodeDecoder<'de, '_, '_> {
         visitor.visit_map(Entries {
             parent: self,
             fields: Some(fields),
-            entries: entries.iter(),
+            rest: entries.iter(),
             current: None,
         })
     }
@@ -327,7 +327,7 @@ struct Entries<'n, 'a, 'p> {
     parent: NodeDecoder<'n, 'a, 'p>,
     /// The fields of the type, unless its keys are the user's.
     fields: Option<&'static [&'static str]>,
-    entries: std::slice::Iter<'n, Entry<'a>>,
+    rest: std::slice::Iter<'n, Entry<'a>>,
     current: Option<&'n Entry<'a>>,
 }
 
@@ -338,7 +338,7 @@ impl<'n> MapAccess<'n> for Entries<'n, '_, '_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Mismatch> {
-        self.current = self.entries.next();
+        self.current = self.rest.next();
         let Some(entry) = self.current else {
             return Ok(None);
         };

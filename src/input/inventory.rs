@@ -32,7 +32,7 @@ pub(super) struct Gathering {
 /// What is kept of an object, and compared if it is given again.
 #[derive(PartialEq)]
 enum Content {
-    Policy(PodSecurityPolicy),
+    Policy(Box<PodSecurityPolicy>),
     Unusable(UnusablePolicy),
     Role(Role),
     Binding(Binding),
@@ -45,13 +45,15 @@ enum Content {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Named {
-    metadata: Name,
+    metadata: Identity,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Name {
+struct Identity {
     name: String,
+    #[serde(rename = "generateName")]
+    generate_name: String,
     namespace: String,
 }
 
@@ -154,19 +156,23 @@ impl Gathering {
             }
             _ => ObjectRef::cluster(object.kind, &name.name),
         };
-        // The API server says so about policies itself, and workloads may do without.
-        if name.name.is_empty() && !matches!(class, Class::PodSecurityPolicy | Class::Workload) {
-            let message = format!(
-                "{} is invalid: metadata.name: Required value: name or generateName is required",
-                object.kind
-            );
-            report.error(node.head(), message);
-            return None;
+        // Workloads may do without a name, and of policies the API server's own validation says it.
+        if name.name.is_empty() && class != Class::Workload {
+            let prefix = !name.generate_name.is_empty();
+            if prefix || class != Class::PodSecurityPolicy {
+                let reason = if prefix {
+                    "metadata.generateName: the API server would make up the name, so it cannot be known here"
+                } else {
+                    "metadata.name: Required value: name or generateName is required"
+                };
+                report.error(node.head(), format!("{} is invalid: {reason}", object.kind));
+                return None;
+            }
         }
         let content = match class {
             Class::PodSecurityPolicy => match policy::read(report, node, &reference, self.options)?
             {
-                Ok(policy) => Ok(Content::Policy(policy)),
+                Ok(policy) => Ok(Content::Policy(Box::new(policy))),
                 Err(unusable) => Ok(Content::Unusable(unusable)),
             },
             Class::Role | Class::ClusterRole => {
@@ -234,7 +240,7 @@ impl Gathering {
         };
         for (content, location) in self.contents {
             match content {
-                Content::Policy(policy) => inventory.policies.push(policy),
+                Content::Policy(policy) => inventory.policies.push(*policy),
                 Content::Unusable(policy) => inventory.unusable_policies.push(policy),
                 Content::Role(role) => inventory.roles.push(role),
                 Content::Binding(binding) => inventory.bindings.push(binding),

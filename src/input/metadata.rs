@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
-use super::field_errors::{FieldErrors, invalid, quoted, required, too_long};
+use super::field_errors::{FieldErrors, go_list, invalid, quoted, required, too_long};
 use super::names;
 use super::path::Path;
 
@@ -55,15 +55,31 @@ pub(super) fn metadata(errors: &mut FieldErrors<'_>, metadata: &ObjectMeta) {
         &path,
         metadata.owner_references.as_deref().unwrap_or_default(),
     );
-    let finalizers = path.field("finalizers");
-    for (index, finalizer) in metadata.finalizers.iter().flatten().enumerate() {
+    let names = metadata.finalizers.as_deref().unwrap_or_default();
+    finalizers(errors, &path.field("finalizers"), names);
+}
+
+/// Also `pkg/apis/core/validation/validation.go`, `validateKubeFinalizerName`.
+fn finalizers(errors: &mut FieldErrors<'_>, path: &Path<'_>, finalizers: &[String]) {
+    let standard = ["kubernetes", "orphan", "foregroundDeletion"];
+    for (index, finalizer) in finalizers.iter().enumerate() {
+        let at = path.index(index);
         all(
             errors,
-            &finalizers.index(index),
-            &finalizers,
+            &at,
+            path,
             finalizer,
             names::qualified_name(finalizer),
         );
+        if !finalizer.contains('/') && !standard.contains(&finalizer.as_str()) {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.add(&at, invalid(quoted(finalizer), detail));
+        }
+    }
+    let has = |name: &str| finalizers.iter().any(|it| it == name);
+    if has("orphan") && has("foregroundDeletion") {
+        let detail = "finalizer foregroundDeletion and orphan cannot be both set";
+        errors.add(path, invalid(go_list("string", finalizers), detail));
     }
 }
 
@@ -125,7 +141,7 @@ fn owners(errors: &mut FieldErrors<'_>, path: &Path<'_>, owners: &[OwnerReferenc
                 "Only one reference can have Controller set to true. Found \"true\" in references for {other} and {}",
                 owner.name
             );
-            errors.add_as(&at.field("controller"), &path, invalid(true, detail));
+            errors.add_as(&at.field("controller"), path, invalid(true, detail));
         }
     }
 }

@@ -48,14 +48,16 @@ fn walk<'n, 'a>(
     let kind = node.string("kind").unwrap_or(list_kind);
     let items = node.get("items").map(|it| &it.value);
     match (kind.strip_suffix("List"), items) {
-        (Some(""), Some(Value::List(items))) => {
-            items.iter().for_each(|it| walk(it, ("", ""), visit))
-        }
         (Some(""), None | Some(Value::Null)) => {}
         (Some(item_kind), Some(Value::List(items))) => {
-            items
-                .iter()
-                .for_each(|it| walk(it, (api_version, item_kind), visit));
+            let inherited = if item_kind.is_empty() {
+                ("", "")
+            } else {
+                (api_version, item_kind)
+            };
+            for item in items {
+                walk(item, inherited, visit);
+            }
         }
         _ => visit(Object {
             node,

@@ -13,7 +13,7 @@ use crate::api::policy::{
 };
 use crate::diagnostic::Diagnostic;
 
-use super::decode::decode;
+use super::decode::{UnknownField, decode};
 use super::field_errors::FieldErrors;
 use super::node::Node;
 use super::path::Path;
@@ -45,7 +45,6 @@ pub(super) fn read(
             return None;
         }
     };
-    report.unknown_fields(object, unknown);
     let PolicyObject {
         metadata, mut spec, ..
     } = policy;
@@ -63,10 +62,15 @@ pub(super) fn read(
     validation::spec(&mut errors, &spec);
     if !errors.found.is_empty() {
         for (span, reason) in errors.found {
-            report.error(span, format!("{} is invalid: {reason}", called(object)));
+            let hint = misspelled(&reason, &unknown);
+            report.error(
+                span,
+                format!("{} is invalid: {reason}{hint}", called(object)),
+            );
         }
         return None;
     }
+    report.unknown_fields(object, unknown);
     let profiles = |allowed: &str, default: &str| ProfileStrategy {
         allowed: annotations.get(allowed).cloned(),
         default: annotations.get(default).cloned().unwrap_or_default(),
@@ -99,6 +103,21 @@ pub(super) fn read(
         name: object.name.clone(),
         spec,
     }))
+}
+
+/// A hint where a field is refused because it is missing, and one is there that may be meant.
+fn misspelled(reason: &str, unknown: &[UnknownField]) -> String {
+    let missing = [": Unsupported value: \"\"", ": Required value"];
+    let Some(field) = missing.iter().find_map(|it| Some(reason.split_once(it)?.0)) else {
+        return String::new();
+    };
+    let meant = unknown.iter().find(|it| {
+        let parent = it.path.rsplit_once('.').map_or("", |(parent, _)| parent);
+        let nearest = it.nearest.map(|it| format!("{parent}.{it}"));
+        nearest.is_some_and(|it| field.starts_with(&it))
+    });
+    let hint = |it: &UnknownField| format!(" (`{}` is not a field and may be meant)", it.path);
+    meant.map_or_else(String::new, hint)
 }
 
 fn warn_of_dropped_proc_mount_types(report: &mut Report<'_>, node: &Node<'_>, object: &ObjectRef) {

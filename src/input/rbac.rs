@@ -85,8 +85,8 @@ impl From<SubjectV1alpha1> for Subject {
             _ => api_version.split_once('/').map_or("", |(group, _)| group),
         };
         if kind == "User" && name == "*" {
-            kind = "Group".to_owned();
-            name = "system:authenticated".to_owned();
+            "Group".clone_into(&mut kind);
+            "system:authenticated".clone_into(&mut name);
         }
         Self {
             api_group: Some(api_group.to_owned()),

@@ -1,5 +1,7 @@
 //! What reading one source brings to light.
 
+use std::cell::OnceCell;
+
 use crate::api::meta::ObjectRef;
 use crate::diagnostic::{Diagnostic, Location};
 
@@ -12,6 +14,8 @@ use super::{InputError, Source};
 pub(super) struct Report<'s> {
     source: &'s Source,
     locator: Locator<'s>,
+    /// Whether the text looks like a template, once somebody has asked.
+    template: OnceCell<bool>,
     errors: Vec<InputError>,
     /// With the place of each.
     diagnostics: Vec<(usize, Diagnostic)>,
@@ -22,6 +26,7 @@ impl<'s> Report<'s> {
         Self {
             source,
             locator: Locator::new(source),
+            template: OnceCell::new(),
             errors: Vec::new(),
             diagnostics: Vec::new(),
         }
@@ -35,7 +40,7 @@ impl<'s> Report<'s> {
         self.errors.push(InputError {
             location: self.location(&span),
             span,
-            message: message.into(),
+            message: printable(&message.into()),
         });
     }
 
@@ -53,7 +58,8 @@ impl<'s> Report<'s> {
 
     /// A document that cannot be read.
     pub(super) fn unreadable(&mut self, mut fault: Fault) {
-        if self.source.text.contains("{{") {
+        let source = self.source;
+        if *self.template.get_or_init(|| source.text.contains("{{")) {
             fault.message.push_str("; it looks like a template, which has to be rendered first, as `helm template` does");
         }
         self.fault(fault);
@@ -106,7 +112,9 @@ impl<'s> Report<'s> {
     }
 
     /// Adds a diagnostic, which gets its place here.
-    pub(super) fn diagnostic(&mut self, span: &Span, diagnostic: Diagnostic) {
+    pub(super) fn diagnostic(&mut self, span: &Span, mut diagnostic: Diagnostic) {
+        diagnostic.message = printable(&diagnostic.message);
+        diagnostic.field = diagnostic.field.map(|it| printable(&it));
         let diagnostic = diagnostic.at(self.location(span));
         self.diagnostics.push((span.start, diagnostic));
     }
@@ -127,4 +135,16 @@ pub(super) fn called(object: &ObjectRef) -> String {
     } else {
         object.to_string()
     }
+}
+
+/// A message as one line, without what a terminal would obey.
+fn printable(message: &str) -> String {
+    let escaped = |it: char| {
+        if it.is_control() {
+            it.escape_debug().to_string()
+        } else {
+            it.to_string()
+        }
+    };
+    message.chars().map(escaped).collect()
 }

@@ -27,7 +27,9 @@ pub(super) fn plain(word: Cow<'_, str>) -> Result<Value<'_>, String> {
     }
     let number = match word.bytes().next() {
         Some(b'0'..=b'9' | b'+' | b'-') => number(&word.replace('_', "")),
-        Some(b'.') if word.bytes().nth(1).is_some_and(|it| it.is_ascii_digit()) => float(&word),
+        Some(b'.') if word.bytes().nth(1).is_some_and(|it| it.is_ascii_digit()) => {
+            float(&word.replace('_', ""))
+        }
         _ => None,
     };
     Ok(number.unwrap_or(Value::String(word)))

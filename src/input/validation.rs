@@ -122,25 +122,24 @@ pub(super) fn spec(errors: &mut FieldErrors<'_>, spec: &PodSecurityPolicySpec) {
         &spec.se_linux.rule,
         &["MustRunAs", "RunAsAny"],
     );
-    let groups = &spec.supplemental_groups;
+    let supplemental = &spec.supplemental_groups;
     group(
         errors,
         &path.field("supplementalGroups"),
-        groups.rule.as_deref(),
-        groups.ranges.as_deref(),
+        supplemental.rule.as_deref(),
+        supplemental.ranges.as_deref(),
     );
-    let group_ = &spec.fs_group;
     group(
         errors,
         &path.field("fsGroup"),
-        group_.rule.as_deref(),
-        group_.ranges.as_deref(),
+        spec.fs_group.rule.as_deref(),
+        spec.fs_group.ranges.as_deref(),
     );
     let volumes_path = path.field("volumes");
     for (index, volume) in spec.volumes.iter().flatten().enumerate() {
         if !VOLUMES.contains(&volume.as_str()) {
             let reason = unsupported(volume, &VOLUMES);
-            errors.add_as(&volumes_path.index(index), &volumes_path, reason);
+            errors.add_as(&volumes_path.index(index), volumes_path, reason);
         }
     }
     capabilities(errors, &path, spec);
@@ -348,7 +347,7 @@ fn storage(errors: &mut FieldErrors<'_>, path: &Path<'_>, spec: &PodSecurityPoli
         if driver.len() > 63 {
             errors.add_as(&at, &name, too_long(63));
         }
-        for fault in names::dns_subdomain(&driver.to_lowercase()) {
+        for fault in names::dns_subdomain(&lowercase(driver)) {
             errors.add_as(&at, &name, invalid(quoted(driver), fault));
         }
     }
@@ -430,4 +429,11 @@ fn runtime_class_name(errors: &mut FieldErrors<'_>, path: &Path<'_>, name: &str)
     for fault in names::dns_subdomain(name) {
         errors.add(path, invalid(quoted(name), fault));
     }
+}
+
+/// As Go does it, a character for a character.
+fn lowercase(text: &str) -> String {
+    text.chars()
+        .filter_map(|it| it.to_lowercase().next())
+        .collect()
 }
