@@ -7,6 +7,7 @@ pub mod controls;
 pub mod diagnostic;
 pub mod gatekeeper;
 pub mod input;
+pub mod loss;
 pub mod manifest;
 pub mod plan;
 pub mod psp;
