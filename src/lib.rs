@@ -14,4 +14,5 @@ pub mod psp;
 pub mod rbac;
 pub mod render;
 pub mod report;
+pub mod requests;
 pub mod resolve;
