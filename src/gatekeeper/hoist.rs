@@ -1,17 +1,25 @@
-//! Rego's negation as OPA has it.
+//! Rego's negation and `else` as OPA has them.
 //!
 //! OPA takes calls and references out of a negated expression before it evaluates it: `not f(input.x)` becomes
 //! `y := input.x; not f(y)`, so that the whole body is undefined where `input.x` is.
 //! The engine used here makes the negation true there.
+//!
+//! OPA goes on to `else` where the value in the head is undefined.
+//! The engine gives up there, and it takes a variable of the body for a free one in the value.
+//!
 //! So the text is rewritten as OPA rewrites its syntax tree.
 //!
-//! OPA 1.17, `v1/ast/compile.go`: `rewriteExprTermsInBody` and `rewriteDynamics`.
+//! OPA 1.17, `v1/ast/compile.go`: `rewriteExprTermsInHead`, `rewriteExprTermsInBody` and `rewriteDynamics`.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use serde_json::Value;
 
 use super::syntax::{self, Expr};
+
+/// Expressions that are always defined.
+const SCALARS: [&str; 5] = ["Bool", "Null", "Number", "RawString", "String"];
 
 /// A change of the text: what is between the two offsets is replaced.
 #[derive(Debug)]
@@ -21,7 +29,7 @@ struct Edit {
     text: String,
 }
 
-/// Rewrites the negations of a module; `parse` turns a text into its syntax tree.
+/// Rewrites a module; `parse` turns a text into its syntax tree.
 ///
 /// # Errors
 ///
@@ -30,28 +38,30 @@ pub(super) fn hoist<E>(
     mut text: String,
     parse: impl Fn(&str) -> Result<Value, E>,
 ) -> Result<String, E> {
-    let mut names = 0;
+    let module = parse(&text)?;
+    let mut hoister = Hoister::new(&text, &module, 0);
+    syntax::rules(&module).for_each(|(_, rule)| hoister.else_chain(rule));
+    let mut names = hoister.names;
+    apply(hoister.edits, &mut text);
+    if syntax::imports(&module).any(|it| it == ["future", "keywords", "not"]) {
+        return Ok(text); // its negation is the one that the engine has
+    }
     loop {
         let module = parse(&text)?;
-        if syntax::imports(&module).any(|it| it == ["future", "keywords", "not"]) {
-            return Ok(text); // its negation is the one this engine has
-        }
-        let mut hoister = Hoister {
-            text: &text,
-            rules: syntax::names(&module, &text),
-            names,
-            edits: Vec::new(),
-        };
+        let mut hoister = Hoister::new(&text, &module, names);
         hoister.visit(&module);
         names = hoister.names;
-        let mut edits = hoister.edits;
-        if edits.is_empty() {
+        if hoister.edits.is_empty() {
             return Ok(text);
         }
-        edits.sort_by_key(|it| std::cmp::Reverse(it.start));
-        for edit in edits {
-            text.replace_range(edit.start..edit.end, &edit.text);
-        }
+        apply(hoister.edits, &mut text);
+    }
+}
+
+fn apply(mut edits: Vec<Edit>, text: &mut String) {
+    edits.sort_by_key(|it| std::cmp::Reverse(it.start));
+    for edit in edits {
+        text.replace_range(edit.start..edit.end, &edit.text);
     }
 }
 
@@ -63,7 +73,71 @@ struct Hoister<'a> {
     edits: Vec<Edit>,
 }
 
-impl Hoister<'_> {
+impl<'a> Hoister<'a> {
+    fn new(text: &'a str, module: &'a Value, names: usize) -> Self {
+        Self {
+            text,
+            rules: syntax::names(module, text),
+            names,
+            edits: Vec::new(),
+        }
+    }
+
+    /// Moves the values of a rule with `else` into the bodies.
+    ///
+    /// The value of a last `else` without body stays: nothing comes after it, and it has no variables.
+    fn else_chain(&mut self, rule: &Value) {
+        let bodies = syntax::bodies(rule);
+        if bodies.len() < 2 {
+            return;
+        }
+        for (value, body) in bodies {
+            let (Some(value), Some(body)) = (value, body) else {
+                continue;
+            };
+            let is_constant = match value.kind {
+                "Var" => !value
+                    .text("value")
+                    .is_some_and(|it| self.rules.contains(it)),
+                kind => SCALARS.contains(&kind),
+            };
+            if !is_constant
+                && let Some(start) = self.whole(body).map(|it| it.start)
+                && let Some(statement) = self.take_out(value, &[])
+            {
+                self.edits.push(Edit {
+                    start,
+                    end: start,
+                    text: statement,
+                });
+            }
+        }
+    }
+
+    /// Puts a name in the place of an expression, and returns the statement that gives it its value.
+    fn take_out(&mut self, expr: Expr<'_>, modifiers: &[&str]) -> Option<String> {
+        let span = self.whole(expr.span()?)?;
+        let text = self.text.get(span.clone())?;
+        let name = format!("hoisted__{}", self.names);
+        self.names += 1;
+        let parts = [&[name.as_str(), ":=", text], modifiers].concat();
+        let statement = format!("{}; ", parts.join(" "));
+        self.edits.push(Edit {
+            start: span.start,
+            end: span.end,
+            text: name,
+        });
+        Some(statement)
+    }
+
+    /// A span with the quotes that the engine leaves out of it.
+    fn whole(&self, span: Range<usize>) -> Option<Range<usize>> {
+        let is_quote = |it: char| it == '"' || it == '`';
+        let before = self.text.get(..span.start)?.ends_with(is_quote);
+        let after = self.text.get(span.end..)?.starts_with(is_quote);
+        Some(span.start - usize::from(before)..span.end + usize::from(after))
+    }
+
     /// Rewrites the innermost negations below a node, and says whether there was anything to do.
     fn visit(&mut self, node: &Value) -> bool {
         match node {
@@ -94,22 +168,10 @@ impl Hoister<'_> {
         let modifiers: Vec<&str> = modifiers
             .filter_map(|it| self.text.get(syntax::span(it)?))
             .collect();
-        let mut statements = String::new();
-        for span in found.into_iter().filter_map(Expr::span) {
-            let Some(text) = self.text.get(span.clone()) else {
-                continue;
-            };
-            let name = format!("hoisted__{}", self.names);
-            self.names += 1;
-            let parts = [&[name.as_str(), ":=", text], modifiers.as_slice()].concat();
-            statements.push_str(&parts.join(" "));
-            statements.push_str("; ");
-            self.edits.push(Edit {
-                start: span.start,
-                end: span.end,
-                text: name,
-            });
-        }
+        let statements = found.into_iter();
+        let statements: String = statements
+            .filter_map(|it| self.take_out(it, &modifiers))
+            .collect();
         if statements.is_empty() {
             return false;
         }
@@ -173,7 +235,7 @@ impl Hoister<'_> {
                     self.operand(item, found);
                 }
             }
-            "String" | "RawString" | "Number" | "Bool" | "Null" => {}
+            kind if SCALARS.contains(&kind) => {}
             _ => found.push(expr),
         }
     }
@@ -221,6 +283,19 @@ mod tests {
         check(
             "not count(input.x) == 0",
             "hoisted__0 := count(input.x); not hoisted__0 == 0",
+        );
+    }
+
+    #[test]
+    fn values_go_into_the_body_where_there_is_an_else() {
+        check(
+            "true } else = input.x { true",
+            "true } else = hoisted__0 { hoisted__0 := input.x; true",
+        );
+        check("true } else = 1 { true", "true } else = 1 { true");
+        check(
+            "true } else = f(\"a\") { \"a\" == \"b\"",
+            "true } else = hoisted__0 { hoisted__0 := f(\"a\"); \"a\" == \"b\"",
         );
     }
 

@@ -46,7 +46,7 @@ fn compile_modules(entry: &str, libs: &[String], v1: bool) -> Result<CompiledPol
         .enumerate()
     {
         let is_lib = index > 0;
-        let tree = parse(text, v1).map_err(Trouble::Refused)?;
+        let tree = parse(text, v1).map_err(Trouble::Unknown)?;
         check(&tree, text, is_lib)?;
         add_calls(&mut calls, &tree, text);
         let text = hoist(text.to_owned(), |text| parse(text, v1)).map_err(Trouble::Unknown)?;
@@ -64,7 +64,7 @@ fn compile_modules(entry: &str, libs: &[String], v1: bool) -> Result<CompiledPol
     }
     engine
         .compile_with_entrypoint(&format!("{package}.violation").into())
-        .map_err(|error| Trouble::Refused(error.to_string()))
+        .map_err(|error| Trouble::Unknown(error.to_string()))
 }
 
 fn new_engine(v1: bool) -> Engine {
@@ -121,22 +121,10 @@ fn check(module: &Value, text: &str, is_lib: bool) -> Result<(), Trouble> {
         module.get("rules").unwrap_or(&Value::Null),
         &mut expressions,
     );
-    let is_data = |it: Expr<'_>| it.kind == "Var" && it.text("value") == Some("data");
-    let mut roots = 0; // references that begin with `data.lib`, each with one `data`
+    let is_data = |it: &Expr<'_>| it.kind == "Var" && it.text("value") == Some("data");
     for expr in &expressions {
-        if expr.child("refr").is_some_and(is_data) {
-            match expr.path().as_slice() {
-                ["data", "lib"] => roots += 1,
-                ["data", "inventory"] => {
-                    let reason = "`data.inventory` comes from outside the manifests";
-                    return Err(Trouble::Unknown(reason.to_owned()));
-                }
-                _ => {
-                    return Err(Trouble::Refused(
-                        "a reference to `data` outside `data.lib`".to_owned(),
-                    ));
-                }
-            }
+        if expr.child("refr").is_some_and(|it| is_data(&it)) {
+            return Err(data_reference(&expr.path()));
         }
         let function = expr.child("fcn").and_then(Expr::span);
         if function.is_some_and(|it| !text.get(it.end..).unwrap_or_default().starts_with('(')) {
@@ -144,10 +132,23 @@ fn check(module: &Value, text: &str, is_lib: bool) -> Result<(), Trouble> {
             return Err(Trouble::Unknown(reason.to_owned()));
         }
     }
-    if expressions.iter().filter(|it| is_data(**it)).count() > roots {
+    if expressions.iter().any(is_data) {
         return Err(Trouble::Refused("a reference to all of `data`".to_owned()));
     }
     Ok(())
+}
+
+fn data_reference(path: &[&str]) -> Trouble {
+    match path {
+        ["data", "inventory"] => {
+            Trouble::Unknown("`data.inventory` comes from outside the manifests".to_owned())
+        }
+        // Gatekeeper moves the packages of libraries and misses references in comprehensions and composite values.
+        ["data", "lib"] => Trouble::Unknown(
+            "a reference to `data.lib` is undefined in some places; import the library".to_owned(),
+        ),
+        _ => Trouble::Refused("a reference to `data` outside `data.lib`".to_owned()),
+    }
 }
 
 /// Notes which functions each function calls; the engine does not survive endless recursion.
@@ -187,4 +188,62 @@ fn is_recursive(calls: &BTreeMap<Path, BTreeSet<Path>>, function: &Path) -> bool
         }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIB: &str = "package lib.q\nk := 1\nf(x) { x == 1 }\n";
+
+    #[track_caller]
+    fn compiled(rules: &str, lib: &str) -> Result<(), (bool, String)> {
+        let entry = format!("package a\n{rules}\n");
+        match compile_modules(&entry, &[lib.to_owned()], false) {
+            Ok(_) => Ok(()),
+            Err(Trouble::Refused(reason)) => Err((true, reason)),
+            Err(Trouble::Unknown(reason)) => Err((false, reason)),
+        }
+    }
+
+    const VIOLATION: &str = "violation[{\"msg\": \"m\"}] { true }\n";
+
+    #[test]
+    fn imported_libraries_and_future_keywords_are_accepted() {
+        let rules = "import data.lib.q\nimport data.lib.q as r\nimport future.keywords.in\n";
+        let body = "violation[{\"msg\": \"m\"}] { not q.f(r.k) }";
+        assert_eq!(compiled(&format!("{rules}{body}"), LIB), Ok(()));
+    }
+
+    #[test]
+    fn what_gatekeeper_refuses_to_load_is_refused() {
+        for (rules, lib) in [
+            ("deny[1] { true }".to_owned(), LIB),
+            (VIOLATION.to_owned(), "package q\n"),
+            (VIOLATION.to_owned(), "package lib\n"),
+            (format!("import data.inventory\n{VIOLATION}"), LIB),
+            (format!("import input.review\n{VIOLATION}"), LIB),
+            (format!("{VIOLATION}p {{ data.constraints.x }}"), LIB),
+            (format!("{VIOLATION}p {{ x := \"lib\"; data[x] }}"), LIB),
+            (format!("{VIOLATION}p {{ f(data) }}\nf(x) {{ x }}"), LIB),
+            (format!("{VIOLATION}f(x) {{ g(x) }}\ng(x) {{ f(x) }}"), LIB),
+            (VIOLATION.to_owned(), "package lib.q\nf(x) { f(x) }\n"),
+        ] {
+            let refused = compiled(&rules, lib).unwrap_err();
+            assert!(refused.0, "{rules}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_never_compiled() {
+        for rules in [
+            "p { data.inventory.cluster }",
+            "p { x := [1 | data.lib.q.k]; x }",
+            "f(a) = y { y := 1 } { y := 2 }",
+            "p { x := input.x\n(1 - x) >= 0 }",
+        ] {
+            let unknown = compiled(&format!("{VIOLATION}{rules}"), LIB).unwrap_err();
+            assert!(!unknown.0, "{rules}: {unknown:?}");
+        }
+    }
 }

@@ -133,6 +133,21 @@ pub(super) fn rules(module: &Value) -> impl Iterator<Item = (Vec<&str>, &Value)>
     })
 }
 
+/// The bodies of a rule: the value each has, if one is written, and where its first statement is, if there is one.
+pub(super) fn bodies(rule: &Value) -> Vec<(Option<Expr<'_>>, Option<Range<usize>>)> {
+    let head = rule.pointer("/Spec/head").and_then(Value::as_object);
+    let head = head.and_then(|it| it.values().next());
+    let bodies = rule.pointer("/Spec/bodies").and_then(Value::as_array);
+    let bodies = bodies.into_iter().flatten().enumerate();
+    bodies
+        .map(|(index, body)| {
+            let owner = if index == 0 { head } else { Some(body) };
+            let value = owner.and_then(|it| Expr::new(it.pointer("/assign/value")?));
+            (value, body.pointer("/query/stmts/0").and_then(span))
+        })
+        .collect()
+}
+
 /// The names by which a module refers to its rules and imports; `text` is what it was parsed from.
 pub(super) fn names<'a>(module: &'a Value, text: &'a str) -> BTreeSet<&'a str> {
     let rules = rules(module).filter_map(|(path, _)| path.first().copied());
