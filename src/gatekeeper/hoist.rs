@@ -102,13 +102,14 @@ impl<'a> Hoister<'a> {
                 kind => SCALARS.contains(&kind),
             };
             if !is_constant
-                && let Some(start) = self.whole(body).map(|it| it.start)
+                && let Some(end) = self.whole(body).map(|it| it.end)
                 && let Some(statement) = self.take_out(value, &[])
             {
+                // The engine wants a variable to be defined before it is used.
                 self.edits.push(Edit {
-                    start,
-                    end: start,
-                    text: statement,
+                    start: end,
+                    end,
+                    text: format!("; {statement}"),
                 });
             }
         }
@@ -121,7 +122,7 @@ impl<'a> Hoister<'a> {
         let name = format!("hoisted__{}", self.names);
         self.names += 1;
         let parts = [&[name.as_str(), ":=", text], modifiers].concat();
-        let statement = format!("{}; ", parts.join(" "));
+        let statement = parts.join(" ");
         self.edits.push(Edit {
             start: span.start,
             end: span.end,
@@ -171,6 +172,7 @@ impl<'a> Hoister<'a> {
         let statements = found.into_iter();
         let statements: String = statements
             .filter_map(|it| self.take_out(it, &modifiers))
+            .flat_map(|it| [it, "; ".to_owned()])
             .collect();
         if statements.is_empty() {
             return false;
@@ -290,12 +292,12 @@ mod tests {
     fn values_go_into_the_body_where_there_is_an_else() {
         check(
             "true } else = input.x { true",
-            "true } else = hoisted__0 { hoisted__0 := input.x; true",
+            "true } else = hoisted__0 { true; hoisted__0 := input.x",
         );
         check("true } else = 1 { true", "true } else = 1 { true");
         check(
             "true } else = f(\"a\") { \"a\" == \"b\"",
-            "true } else = hoisted__0 { hoisted__0 := f(\"a\"); \"a\" == \"b\"",
+            "true } else = hoisted__0 { \"a\" == \"b\"; hoisted__0 := f(\"a\")",
         );
     }
 

@@ -133,7 +133,7 @@ pub(super) fn rules(module: &Value) -> impl Iterator<Item = (Vec<&str>, &Value)>
     })
 }
 
-/// The bodies of a rule: the value each has, if one is written, and where its first statement is, if there is one.
+/// The bodies of a rule: the value each has, if one is written, and where its last statement is, if there is one.
 pub(super) fn bodies(rule: &Value) -> Vec<(Option<Expr<'_>>, Option<Range<usize>>)> {
     let head = rule.pointer("/Spec/head").and_then(Value::as_object);
     let head = head.and_then(|it| it.values().next());
@@ -143,7 +143,8 @@ pub(super) fn bodies(rule: &Value) -> Vec<(Option<Expr<'_>>, Option<Range<usize>
         .map(|(index, body)| {
             let owner = if index == 0 { head } else { Some(body) };
             let value = owner.and_then(|it| Expr::new(it.pointer("/assign/value")?));
-            (value, body.pointer("/query/stmts/0").and_then(span))
+            let statements = body.pointer("/query/stmts").and_then(Value::as_array);
+            (value, statements.and_then(|it| span(it.last()?)))
         })
         .collect()
 }
