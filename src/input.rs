@@ -147,8 +147,3 @@ pub fn load(
         Err(LoadError { errors })
     }
 }
-
-/// Stub.
-pub fn render_error(error: &InputError, _source: &str, _color: bool) -> String {
-    error.message.clone()
-}

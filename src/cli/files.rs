@@ -55,7 +55,7 @@ pub(crate) fn load(
                 .iter()
                 .find(|source| source.name == it.location.file)
                 .map_or("", |source| source.text.as_str());
-            writeln!(ui.stderr, "{}", input::render_error(it, text, ui.color))?;
+            writeln!(ui.stderr, "{}", input::render_error(it, text))?;
         }
         bail!("{error}; nothing was written")
     })
