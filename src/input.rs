@@ -19,6 +19,8 @@ mod policy;
 mod rbac;
 mod report;
 mod scalar;
+#[cfg(test)]
+mod tests;
 mod validation;
 mod yaml;
 

@@ -137,9 +137,6 @@ impl<'a> PspAdmission<'a> {
     /// The annotation that names a policy does not count.
     pub fn validate_only(&self, request: &AdmissionRequest) -> Phase {
         let mut pod = request.pod.clone();
-        if request.operation == Operation::Create {
-            pod.remove_annotation(PSP_ANNOTATION);
-        }
         self.prepare(request, &mut pod);
         if is_ignored(request, &pod) {
             return Phase::Ignored;

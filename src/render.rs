@@ -26,6 +26,10 @@ const TEMPLATES: &[(&str, &str)] = &[
         include_str!("../templates/kustomization.yaml.j2"),
     ),
     ("report.md.j2", include_str!("../templates/report.md.j2")),
+    (
+        "tables.rego.j2",
+        include_str!("../templates/tables.rego.j2"),
+    ),
 ];
 
 /// The Rego of the entry point.

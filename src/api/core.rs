@@ -190,11 +190,6 @@ impl Pod {
         self.set(&["metadata", "annotations", key], value.into());
     }
 
-    /// Removes an annotation, if it is there.
-    pub fn remove_annotation(&mut self, key: &str) {
-        self.remove(&["metadata", "annotations", key]);
-    }
-
     /// Removes the value at a path of object keys, if it is there.
     pub fn remove(&mut self, path: &[&str]) {
         let Some((last, parents)) = path.split_last() else {

@@ -94,5 +94,11 @@ mod tests {
         check(&CsiDrivers, &psp, pod("a.example.com"), &[]);
         check(&CsiDrivers, &psp, pod("b.example.com"), &[error]);
         check(&CsiDrivers, &policy(|_| {}), pod("b.example.com"), &[]);
+
+        let psp = policy(|it| {
+            it.volumes = owned(&["secret"]);
+            it.allowed_csi_drivers = owned(&["other"]);
+        });
+        check(&CsiDrivers, &psp, pod("b.example.com"), &[]);
     }
 }

@@ -93,5 +93,11 @@ mod tests {
         check(&FlexVolumes, &psp, pod("example/lvm"), &[]);
         check(&FlexVolumes, &psp, pod("example/cifs"), &[error]);
         check(&FlexVolumes, &policy(|_| {}), pod("example/cifs"), &[]);
+
+        let psp = policy(|it| {
+            it.volumes = owned(&["secret"]);
+            it.allowed_flex_volumes = owned(&["other"]);
+        });
+        check(&FlexVolumes, &psp, pod("example/cifs"), &[]);
     }
 }

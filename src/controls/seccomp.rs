@@ -181,6 +181,8 @@ mod tests {
         let [before, after] = [json!({}), json!({ SECCOMP_POD: "runtime/default" })]
             .map(|it| annotated(&it, &field("RuntimeDefault"), &json!({})));
         check_mutation(&Seccomp, &psp, before, after);
+        let unreadable = contexts(&field("Localhost"), &json!({}));
+        check_unchanged(&Seccomp, &psp, unreadable);
         let by_container = annotated(&json!({}), &json!({}), &field("Unconfined"));
         check_unchanged(&Seccomp, &profiles(Some("*"), ""), by_container);
     }

@@ -228,12 +228,16 @@ mod tests {
 
     #[test]
     fn another_projected_volume_does_not_count_as_a_secret() {
+        let item = |path: &str, version: &str, field: &str| json!({ "path": path, "fieldRef": { "apiVersion": version, "fieldPath": field } });
         for source in [
             json!({ "serviceAccountToken": { "path": "token", "audience": "vault" } }),
             json!({ "serviceAccountToken": { "path": "tok" } }),
             json!({ "secret": { "name": "s" } }),
             json!({ "configMap": { "name": "other" } }),
-            json!({ "downwardAPI": { "items": [{ "path": "labels" }] } }),
+            json!({ "downwardAPI": { "items": [item("labels", "v1", "metadata.namespace")] } }),
+            json!({ "downwardAPI": { "items": [item("namespace", "v2", "metadata.namespace")] } }),
+            json!({ "downwardAPI": { "items": [item("namespace", "v1", "metadata.name")] } }),
+            json!({ "downwardAPI": { "items": [{ "path": "namespace" }] } }),
         ] {
             check_volume(
                 &["secret"],

@@ -158,7 +158,7 @@ impl<'n, 'a> NodeDecoder<'n, 'a, '_> {
 
 /// The most similar of some names, if it is similar enough to be a slip.
 fn nearest(name: &str, fields: &'static [&'static str]) -> Option<&'static str> {
-    const SIMILAR: f64 = 0.7;
+    const SIMILAR: f64 = 0.6;
     let name = name.to_lowercase();
     let similarity =
         |field: &str| strsim::normalized_damerau_levenshtein(&name, &field.to_lowercase());

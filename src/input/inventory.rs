@@ -45,12 +45,12 @@ enum Content {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Named {
-    metadata: Name,
+    metadata: Identity,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Name {
+struct Identity {
     name: String,
     #[serde(rename = "generateName")]
     generate_name: String,

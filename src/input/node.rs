@@ -133,7 +133,9 @@ impl<'a> Node<'a> {
                     last_key = Some(entry.key_span.clone());
                     &entry.value
                 }),
-                (Step::Index(index), Value::List(items)) => items.get(index),
+                (Step::Index(index), Value::List(items)) => items.get(index).inspect(|item| {
+                    last_key = Some(item.head());
+                }),
                 (Step::Index(_), _) => None,
             };
             match next {

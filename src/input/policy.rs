@@ -107,14 +107,17 @@ pub(super) fn read(
 
 /// A hint where a field is refused because it is missing, and one is there that may be meant.
 fn misspelled(reason: &str, unknown: &[UnknownField]) -> String {
+    let missing = [": Unsupported value: \"\"", ": Required value"];
+    let Some(field) = missing.iter().find_map(|it| Some(reason.split_once(it)?.0)) else {
+        return String::new();
+    };
     let meant = unknown.iter().find(|it| {
         let parent = it.path.rsplit_once('.').map_or("", |(parent, _)| parent);
         let nearest = it.nearest.map(|it| format!("{parent}.{it}"));
-        nearest.is_some_and(|it| reason.starts_with(&it))
+        nearest.is_some_and(|it| field.starts_with(&it))
     });
-    meant.map_or_else(String::new, |it| {
-        format!(" (`{}` is not a field and may be meant)", it.path)
-    })
+    let hint = |it: &UnknownField| format!(" (`{}` is not a field and may be meant)", it.path);
+    meant.map_or_else(String::new, hint)
 }
 
 fn warn_of_dropped_proc_mount_types(report: &mut Report<'_>, node: &Node<'_>, object: &ObjectRef) {

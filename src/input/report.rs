@@ -1,5 +1,7 @@
 //! What reading one source brings to light.
 
+use std::cell::OnceCell;
+
 use crate::api::meta::ObjectRef;
 use crate::diagnostic::{Diagnostic, Location};
 
@@ -12,6 +14,8 @@ use super::{InputError, Source};
 pub(super) struct Report<'s> {
     source: &'s Source,
     locator: Locator<'s>,
+    /// Whether the text looks like a template, once somebody has asked.
+    template: OnceCell<bool>,
     errors: Vec<InputError>,
     /// With the place of each.
     diagnostics: Vec<(usize, Diagnostic)>,
@@ -22,6 +26,7 @@ impl<'s> Report<'s> {
         Self {
             source,
             locator: Locator::new(source),
+            template: OnceCell::new(),
             errors: Vec::new(),
             diagnostics: Vec::new(),
         }
@@ -53,7 +58,8 @@ impl<'s> Report<'s> {
 
     /// A document that cannot be read.
     pub(super) fn unreadable(&mut self, mut fault: Fault) {
-        if self.source.text.contains("{{") {
+        let source = self.source;
+        if *self.template.get_or_init(|| source.text.contains("{{")) {
             fault.message.push_str("; it looks like a template, which has to be rendered first, as `helm template` does");
         }
         self.fault(fault);

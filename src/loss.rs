@@ -1,0 +1,67 @@
+//! A known difference between a PSP and its translation.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::admission::AdmissionRequest;
+
+/// Which way the two worlds differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Gatekeeper admits what PSP forbade.
+    Looser,
+    /// Gatekeeper forbids what PSP admitted.
+    Stricter,
+    /// Both admit, and another pod is stored.
+    Differs,
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Looser => "looser",
+            Self::Stricter => "stricter",
+            Self::Differs => "differs",
+        })
+    }
+}
+
+/// A known difference between a PSP and its translation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loss {
+    /// The name of the control and of the difference, such as `run-as-user/default-not-set`; stable.
+    pub name: String,
+    /// Which way.
+    pub direction: Direction,
+    /// The PSP.
+    pub psp: String,
+    /// Its field, such as `spec.runAsUser`, or annotation.
+    pub field: String,
+    /// The namespaces that it reaches, sorted; `*` stands for all.
+    pub namespaces: Vec<String>,
+    /// Whom it reaches there, sorted, as `User alice`, `Group developers` or `ServiceAccount shop/web`.
+    pub subjects: Vec<String>,
+    /// One sentence, lower case, without a full stop.
+    pub why: String,
+    /// A request that shows it.
+    pub witness: AdmissionRequest,
+}
+
+impl Loss {
+    /// The name of the control.
+    pub fn control(&self) -> &str {
+        self.name.split('/').next().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "loss[{}, {}]: PodSecurityPolicy {}: `{}`: {}",
+            self.name, self.direction, self.psp, self.field, self.why
+        )
+    }
+}
