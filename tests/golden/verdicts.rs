@@ -69,6 +69,9 @@ pub(crate) fn check(case: &Case, recording: &Recording) -> Result<(), Failed> {
     if rows.is_empty() {
         return Err("verdicts.yaml has no rows".into());
     }
+    if rows.iter().any(Row::contradicts_itself) {
+        return Err("`by` is for admitted pods, `because` for forbidden ones".into());
+    }
     let inventory = case.cluster()?;
     let psp = PspAdmission::new(&inventory);
     let gatekeeper =
@@ -110,6 +113,10 @@ fn manifests(recording: &Recording) -> Vec<Manifest> {
 }
 
 impl Row {
+    fn contradicts_itself(&self) -> bool {
+        self.admitted && !self.because.is_empty() || !self.admitted && self.by.is_some()
+    }
+
     /// The question as a client would send it.
     fn request(&self, case: &Case) -> Result<AdmissionRequest, Failed> {
         let pod = self.read_pod(case, &self.pod)?;
@@ -182,7 +189,13 @@ impl Row {
         Answer {
             who: "PodSecurityPolicy",
             admitted,
-            by: Some(phases.last().and_then(|it| it.policy()).unwrap_or_default().to_owned()),
+            by: Some(
+                phases
+                    .last()
+                    .and_then(|it| it.policy())
+                    .unwrap_or_default()
+                    .to_owned(),
+            ),
             message: messages.join(" "),
         }
     }
