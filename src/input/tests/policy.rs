@@ -343,7 +343,7 @@ fn a_value_of_another_kind_is_an_error() {
     );
     check_mismatch(
         "hostPorts: {min: 1}",
-        "10:14: PodSecurityPolicy p: spec.hostPorts: cannot unmarshal object into a field of type list",
+        "10:3: PodSecurityPolicy p: spec.hostPorts: cannot unmarshal object into a field of type list",
     );
     check_mismatch(
         "runAsGroup: {rule: MustRunAs, ranges: [{min: 1.5, max: 2}]}",

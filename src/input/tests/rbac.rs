@@ -133,9 +133,7 @@ fn what_cannot_be_decoded_is_an_error() {
             "RoleBinding",
             "roleRef: {kind: Role, name: r}\nsubjects: {kind: User}\n"
         )),
-        [
-            "5:11: RoleBinding default/b: subjects: cannot unmarshal object into a field of type list"
-        ]
+        ["5:1: RoleBinding default/b: subjects: cannot unmarshal object into a field of type list"]
     );
 }
 

@@ -122,10 +122,10 @@ fn a_policy_without_a_spec_lacks_all_rules() {
     check_text(
         text,
         &[
-            "1:1 spec.runAsUser.rule: Unsupported value: \"\": supported values: \"MustRunAs\", \"MustRunAsNonRoot\", \"RunAsAny\"".to_owned(),
-            "1:1 spec.seLinux.rule: Unsupported value: \"\": supported values: \"MustRunAs\", \"RunAsAny\"".to_owned(),
-            format!("1:1 spec.supplementalGroups.{group}"),
-            format!("1:1 spec.fsGroup.{group}"),
+            "2:7 spec.runAsUser.rule: Unsupported value: \"\": supported values: \"MustRunAs\", \"MustRunAsNonRoot\", \"RunAsAny\"".to_owned(),
+            "2:7 spec.seLinux.rule: Unsupported value: \"\": supported values: \"MustRunAs\", \"RunAsAny\"".to_owned(),
+            format!("2:7 spec.supplementalGroups.{group}"),
+            format!("2:7 spec.fsGroup.{group}"),
         ],
     );
 }
