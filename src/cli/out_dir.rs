@@ -92,6 +92,9 @@ pub(crate) fn write(directory: &Path, files: &[File], force: bool) -> anyhow::Re
         create_parent(&target).with_context(context)?;
         fs::write(target, &file.text).with_context(context)?;
     }
+    if let Ok(metadata) = fs::metadata(directory) {
+        fs::set_permissions(&new, metadata.permissions()).with_context(context)?;
+    }
     swap(directory, &new, &staging.path().join("old")).with_context(context)
 }
 
