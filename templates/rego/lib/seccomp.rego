@@ -6,9 +6,8 @@ import future.keywords.in
 import data.lib.pod
 import data.lib.value
 
-violations(policy) := missing(strategy, allowed) | not_allowed(allowed) if {
-	strategy := value.get(policy, "seccomp", {})
-	allowed := value.get(strategy, "allowedProfileNames", [])
+violations(strategy) := missing(strategy, allowed) | not_allowed(allowed) if {
+	allowed := object.get(strategy, "allowedProfileNames", [])
 }
 
 pod_key := "seccomp.security.alpha.kubernetes.io/pod"
@@ -17,13 +16,13 @@ container_key(container) := sprintf("container.seccomp.security.alpha.kubernetes
 
 pod_annotation := value.get(pod.annotations, pod_key, "")
 
-pod_field := value.get(pod.security_context, "seccompProfile", null)
+pod_field := object.get(pod.security_context, "seccompProfile", null)
 
 # What the plugin would still have to write makes it refuse the pod as it stands.
 missing(strategy, allowed) := {"spec.securityContext.seccompProfile: must be set"} if {
 	pod_field == null
 	counted(pod_annotation, pod_field) == ""
-	value.get(strategy, "defaultProfileName", "") != ""
+	object.get(strategy, "defaultProfileName", "") != ""
 	is_allowed("", allowed)
 } else := {sprintf("metadata.annotations[%s]: must stay, the field alone is not enough here", [pod_key])} if {
 	annotation_taken_away
@@ -79,9 +78,8 @@ profiles_of_pod := stated if {
 	profile != ""
 } else := {of_field(pod_field)}
 
-profiles_of_container(container) := {of_field(field)} if {
-	field := value.get(container.security_context, "seccompProfile", null)
-	field != null
+profiles_of_container(container) := {of_field(container.seccomp_profile)} if {
+	container.seccomp_profile != null
 } else := {counted(annotation, null)} if {
 	annotation := value.get(pod.annotations, container_key(container), null)
 	annotation != null
