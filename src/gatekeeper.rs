@@ -410,3 +410,6 @@ fn pod(value: Value) -> Pod {
         _ => Pod::default(), // the encoder makes an object
     }
 }
+
+#[cfg(test)]
+mod tests;

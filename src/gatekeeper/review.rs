@@ -207,7 +207,7 @@ impl Constraint {
                 }
             };
             let details =
-                field("details").map_or_else(|| Ok("{}".to_owned()), RegoValue::to_json_str);
+                field("details").map_or_else(|| Ok("{}".to_owned()), serde_json::to_string);
             let details = details.map_err(|error| unknown(error.to_string()))?;
             found.extend(self.actions.iter().map(|action| ConstraintViolation {
                 constraint: self.name.clone(),
