@@ -141,6 +141,19 @@ fn a_violation_without_message_disappears_and_one_with_a_number_refuses() {
 }
 
 #[test]
+fn an_undefined_value_falls_through_to_else() {
+    let rego = "violation[{\"msg\": msg}] { msg := e(input.review.object) }\ne(pod) = concat(\"\", pod.zz) { pod.kind == \"Pod\" } else = \"none\"";
+    let none = [(EnforcementAction::Deny, "none".to_owned())];
+    assert_eq!(answer(rego, "{}", &request()), none);
+}
+
+#[test]
+fn an_undefined_argument_undoes_a_negation() {
+    let rego = "violation[{\"msg\": \"no\"}] { not f(input.review.object.zz) }\nf(x) { x }";
+    assert_eq!(answer(rego, "{}", &request()), []);
+}
+
+#[test]
 fn the_same_message_with_other_details_is_another_violation() {
     let rego = "violation[{\"msg\": \"no\", \"details\": d}] { d := {{}, {\"a\": 1}}[_] }\nviolation[{\"msg\": \"no\"}] { true }";
     assert_eq!(answer(rego, "{}", &request()).len(), 2);
