@@ -7,8 +7,13 @@
 //! The webhooks are configured as Gatekeeper's chart configures them, and no namespace is excluded but Gatekeeper's own and
 //! those with the label `admission.gatekeeper.sh/ignore`.
 //!
-//! Known differences from a cluster: a number from one million up that a message prints straight from the pod reads
-//! `1e+06` in a cluster and `1000000` here, and of the namespace object no more than name and labels is known.
+//! Known differences from a cluster, all in texts that Rego makes:
+//!
+//! - a number from one million up that a message takes straight from the pod reads `1e+06` in a cluster, `1000000` here;
+//! - `json.marshal` escapes `<`, `>` and `&` in a cluster and not here;
+//! - an empty set prints as `set()` in a cluster and as `{}` here.
+//!
+//! Of the object `namespaceObject` no more than name and labels is known.
 
 mod conflict;
 mod document;
