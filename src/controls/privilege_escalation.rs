@@ -18,6 +18,7 @@
 
 use serde_json::{Value, json};
 
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, parameters};
 use super::{Control, FieldError, NULL, Semantics};
 use crate::api::core::{Container, ContainerRef, Pod};
@@ -37,6 +38,16 @@ impl Control for PrivilegeEscalation {
             "allowPrivilegeEscalation",
             "defaultAllowPrivilegeEscalation",
         ]
+    }
+
+    fn probes(&self, _psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        [Value::Null, true.into(), false.into()]
+            .map(|it| Probe::security("allowPrivilegeEscalation", it))
+            .to_vec()
+    }
+
+    fn fills_in(&self) -> &'static [&'static str] {
+        &["allowPrivilegeEscalation"]
     }
 }
 

@@ -17,6 +17,7 @@
 
 use serde_json::{Value, json};
 
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, parameters};
 use super::{Control, FieldError, NULL, Semantics};
 use crate::api::core::{Container, ContainerRef, Pod};
@@ -32,6 +33,16 @@ impl Control for ReadOnlyRootFilesystem {
     }
 
     fn fields(&self) -> &'static [&'static str] {
+        &["readOnlyRootFilesystem"]
+    }
+
+    fn probes(&self, _psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        [Value::Null, true.into(), false.into()]
+            .map(|it| Probe::security("readOnlyRootFilesystem", it))
+            .to_vec()
+    }
+
+    fn fills_in(&self) -> &'static [&'static str] {
         &["readOnlyRootFilesystem"]
     }
 }

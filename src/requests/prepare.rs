@@ -33,7 +33,10 @@ pub fn prepare(inventory: &Inventory, mut request: AdmissionRequest) -> Admissio
     }
     for pod in [&mut request.pod].into_iter().chain(&mut request.old_pod) {
         if pod.namespace().is_empty() {
-            pod.set(&["metadata", "namespace"], request.namespace.as_str().into());
+            pod.set(
+                &["metadata", "namespace"],
+                request.namespace.as_str().into(),
+            );
         }
         set_defaults(pod);
     }
