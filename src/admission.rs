@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::api::core::Pod;
-use crate::api::strategy;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -84,20 +83,4 @@ pub trait Admission {
     ///
     /// When the answer cannot be known, which is never the same as admitted.
     fn review(&self, request: &AdmissionRequest) -> Result<Verdict, Self::Error>;
-}
-
-/// Does to the pod of a request what an API server does between mutating and validating admission.
-///
-/// `proc_mount_type` tells whether it runs with the feature gate of that name, off by default; a subresource is left alone.
-pub fn prepare_pod(request: &AdmissionRequest, pod: &mut Pod, proc_mount_type: bool) {
-    if !request.subresource.is_empty() {
-        return;
-    }
-    match (request.operation, &request.old_pod) {
-        (Operation::Create, _) => strategy::prepare_for_create(pod, proc_mount_type),
-        (Operation::Update, Some(old_pod)) => {
-            strategy::prepare_for_update(pod, old_pod, proc_mount_type);
-        }
-        _ => {}
-    }
 }

@@ -7,4 +7,3 @@ pub mod core;
 pub mod meta;
 pub mod policy;
 pub mod rbac;
-pub mod strategy;

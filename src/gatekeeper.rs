@@ -84,6 +84,7 @@ pub struct Mutated {
 
 /// A violation of a constraint that the validating webhook reports.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ConstraintViolation {
     /// The constraint, as `Kind/name`.
     pub constraint: String,
@@ -92,6 +93,7 @@ pub struct ConstraintViolation {
     /// `msg` of the violation.
     pub message: String,
     /// `details` of the violation in JSON; `{}` if it has none.
+    #[serde(skip)]
     pub details: String,
 }
 

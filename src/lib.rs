@@ -16,3 +16,4 @@ pub mod render;
 pub mod report;
 pub mod requests;
 pub mod resolve;
+pub mod review;

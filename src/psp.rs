@@ -7,7 +7,7 @@
 //! In the mutating phase of a CREATE it looks for a policy that accepts the pod as it is, and else takes the first that accepts
 //! the pod once it has filled in its defaults.
 //! In the validating phase of a CREATE or UPDATE it changes nothing, and a policy that would have to does not count.
-//! Between the two the API server changes the pod, see [`prepare_pod`].
+//! Between the two the API server changes the pod, see [`strategy`].
 //!
 //! Policies are tried by name, and only those that the pod's service account or the requester may use matter: of the others
 //! the plugin takes neither the acceptance nor the errors.
@@ -16,14 +16,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
-use crate::admission::{Admission, AdmissionRequest, Operation, Verdict, Violation, prepare_pod};
+use crate::admission::{Admission, AdmissionRequest, Operation, Verdict, Violation};
 use crate::api::core::Pod;
 use crate::api::policy::PodSecurityPolicy;
-use crate::api::strategy;
 use crate::controls::{self, CONTROLS, FieldError, Semantics, quoted};
 use crate::input::Inventory;
 use crate::rbac::{Authorizer, service_account_user};
 
+pub mod strategy;
 mod trial;
 
 pub use trial::{Change, Identities, Outcome, Trial};
@@ -121,15 +121,10 @@ impl<'a> PspAdmission<'a> {
         }
     }
 
-    /// Whether the API server ran with the feature gate `ProcMountType`, as far as the policies show it.
-    pub fn proc_mount_type(&self) -> bool {
-        self.proc_mount_type
-    }
-
     /// Takes a request through both phases and what the API server does between them.
     pub fn review(&self, request: &AdmissionRequest) -> Review {
         let (admit, mut pod) = self.admit(request);
-        prepare_pod(request, &mut pod, self.proc_mount_type);
+        self.prepare(request, &mut pod);
         Review {
             admit,
             validate: self.validate(request, &pod),
@@ -142,7 +137,7 @@ impl<'a> PspAdmission<'a> {
     /// The annotation that names a policy does not count.
     pub fn validate_only(&self, request: &AdmissionRequest) -> Phase {
         let mut pod = request.pod.clone();
-        prepare_pod(request, &mut pod, self.proc_mount_type);
+        self.prepare(request, &mut pod);
         if is_ignored(request, &pod) {
             return Phase::Ignored;
         }
@@ -156,7 +151,7 @@ impl<'a> PspAdmission<'a> {
         let mut pod = request.pod.clone();
         let mut hint = None;
         if request.operation == Operation::Update {
-            prepare_pod(request, &mut pod, self.proc_mount_type);
+            self.prepare(request, &mut pod);
             hint = pod.annotation(PSP_ANNOTATION);
         }
         if is_ignored(request, &pod) {
@@ -279,6 +274,20 @@ impl<'a> PspAdmission<'a> {
         // A stable sort: all others stay where they are.
         policies.sort_by_key(|it| Some(it.name.as_str()) != hint);
         policies.into_iter()
+    }
+
+    /// Does to the pod what the API server does between the two phases.
+    pub fn prepare(&self, request: &AdmissionRequest, pod: &mut Pod) {
+        if !request.subresource.is_empty() {
+            return;
+        }
+        match (request.operation, &request.old_pod) {
+            (Operation::Create, _) => strategy::prepare_for_create(pod, self.proc_mount_type),
+            (Operation::Update, Some(old_pod)) => {
+                strategy::prepare_for_update(pod, old_pod, self.proc_mount_type);
+            }
+            _ => {}
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::files::{self, InputArgs};
 use crate::cli::out_dir::{self, File};
 use crate::cli::{ExitStatus, Ui};
+use crate::input::Inventory;
 use crate::manifest::{Folder, Manifest};
 use crate::plan::{EnforcementAction, PlanOptions, plan};
 use crate::render::{environment, kustomization, render};
@@ -150,4 +151,14 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     } else {
         ExitStatus::Done
     })
+}
+
+/// Returns what would be written for the inventory, by RBAC.
+pub(crate) fn manifests(
+    inventory: &Inventory,
+    enforcement_action: EnforcementAction,
+) -> anyhow::Result<Vec<Manifest>> {
+    let grants = resolve::grants(inventory);
+    let bundle = plan(inventory, &grants, PlanOptions { enforcement_action });
+    Ok(render(&bundle, &environment()?)?)
 }

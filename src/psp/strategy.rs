@@ -190,17 +190,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn pod(value: Value) -> Pod {
-        serde_json::from_value(value).unwrap()
-    }
-
-    fn contexts(pod: &Value, container: &Value) -> Value {
-        json!({ "spec": {
-            "securityContext": pod,
-            "containers": [{ "name": "app", "securityContext": container }],
-        } })
-    }
+    use crate::controls::testing::{contexts, pod};
 
     const CONTAINER_KEY: &str = "container.seccomp.security.alpha.kubernetes.io/app";
 
