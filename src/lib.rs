@@ -17,3 +17,4 @@ pub mod report;
 pub mod requests;
 pub mod resolve;
 pub mod review;
+pub mod verify;
