@@ -12,6 +12,7 @@
 
 mod conflict;
 mod document;
+mod hoist;
 mod location;
 mod match_;
 mod mutate;
@@ -19,6 +20,7 @@ mod mutator;
 mod rego;
 mod review;
 mod schema;
+mod syntax;
 mod template;
 mod wire;
 

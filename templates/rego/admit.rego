@@ -90,24 +90,30 @@ violations(policy) := union({
 })
 
 # The policy with the fewest objections is the one that the author most likely meant; the first by name among equals.
-explain(found) := sprintf("PodSecurityPolicy %s forbids this pod: %s (the closest of %d that %s may use in namespace %s: %s)", [
-	closest,
-	shortened(sort(found[closest])),
-	count(found),
-	request.who,
-	request.namespace,
-	concat(", ", sort(object.keys(found))),
-]) if {
+explain(found) := message if {
 	count(found) > 0
 	fewest := min({count(messages) | some messages in found})
 	closest := min({name | some name, messages in found; count(messages) == fewest})
+	messages := sort(found[closest])
+	names := sort(object.keys(found))
+	message := sprintf("PodSecurityPolicy %s forbids this pod: %s (the closest of %d that %s may use in namespace %s: %s)", [
+		closest,
+		shortened(messages, most_messages, "; "),
+		count(names),
+		request.who,
+		request.namespace,
+		shortened(names, most_names, ", "),
+	])
 } else := sprintf("no PodSecurityPolicy may be used in namespace %s by %s", [request.namespace, request.who])
 
-most_shown := 8
+most_messages := 8
 
-shortened(messages) := concat("; ", messages) if {
-	count(messages) <= most_shown
-} else := sprintf("%s; and %d more", [
-	concat("; ", array.slice(messages, 0, most_shown)),
-	count(messages) - most_shown,
+most_names := 16
+
+shortened(texts, most, separator) := concat(separator, texts) if {
+	count(texts) <= most
+} else := sprintf("%s%sand %d more", [
+	concat(separator, array.slice(texts, 0, most)),
+	separator,
+	count(texts) - most,
 ])
