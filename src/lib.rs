@@ -15,3 +15,4 @@ pub mod rbac;
 pub mod render;
 pub mod report;
 pub mod resolve;
+pub mod version;

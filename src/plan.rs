@@ -15,10 +15,17 @@ use crate::controls::CONTROLS;
 use crate::controls::translate::Parameters;
 use crate::diagnostic::Diagnostic;
 use crate::input::Inventory;
+use crate::loss::Loss;
 use crate::rbac::{Granted, SubjectKey};
 use crate::resolve::Grant;
+use crate::version::Version;
+
+use usage::Usage;
 
 mod families;
+mod losses;
+mod usage;
+mod witness;
 
 /// The kind of the constraints; the ConstraintTemplate's name is the same in lower case.
 pub const CONSTRAINT_KIND: &str = "PodSecurityPolicyAdmission";
@@ -54,6 +61,8 @@ pub enum EnforcementAction {
 pub struct PlanOptions {
     /// What Gatekeeper does with a violation.
     pub enforcement_action: EnforcementAction,
+    /// The release of Kubernetes that the output runs on.
+    pub kubernetes: Version,
 }
 
 /// Everything to be rendered.
@@ -71,6 +80,8 @@ pub struct Bundle {
     pub policies: Vec<String>,
     /// PSPs that are not in a constraint, because another has the same content, and that other.
     pub merged: BTreeMap<String, String>,
+    /// What Gatekeeper will do otherwise than the plugin, sorted by PSP.
+    pub losses: Vec<Loss>,
     /// What is odd about the policies.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -174,6 +185,11 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
     let mut diagnostics = superfluous.diagnostics();
     diagnostics.extend(open_to_everybody(inventory, grants));
     diagnostics.sort();
+    let losses = losses::losses(
+        inventory,
+        &Usage::new(inventory, grants),
+        options.kubernetes,
+    );
     let policies_kept = policies.len();
     let grants_kept = res.values().map(Grants::len).sum();
     let (parameters, tables) = if policies_kept + grants_kept > MOST_IN_PARAMETERS {
@@ -206,6 +222,7 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
             .map(|it| it.name.clone())
             .collect(),
         merged,
+        losses,
         diagnostics,
     }
 }

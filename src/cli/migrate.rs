@@ -13,6 +13,7 @@ use crate::plan::{EnforcementAction, PlanOptions, plan};
 use crate::render::{environment, kustomization, render};
 use crate::report::report;
 use crate::resolve;
+use crate::version::Version;
 
 /// Write the Gatekeeper manifests that decide as the PodSecurityPolicies did, and a report.
 #[derive(Args, Debug)]
@@ -36,6 +37,14 @@ pub(crate) struct MigrateArgs {
     /// Take it that everybody may use every policy, where the input has no RBAC objects.
     #[arg(long, value_enum, value_name = "WHOM")]
     assume_grant: Option<AssumeGrant>,
+
+    /// Write no mutators, so that nothing fills in defaults.
+    #[arg(long, hide = true)]
+    no_mutators: bool,
+
+    /// The release of Kubernetes that the output will run on.
+    #[arg(long, default_value_t = Version::new(1, 24), value_name = "VERSION")]
+    kubernetes_version: Version,
 
     /// Exit with 1 if there is a warning.
     #[arg(long)]
@@ -98,7 +107,11 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
         diagnostics.extend(resolve::diagnostics(&inventory, &grants));
     }
     let enforcement_action = args.enforcement_action.into();
-    let bundle = plan(&inventory, &grants, PlanOptions { enforcement_action });
+    let options = PlanOptions {
+        enforcement_action,
+        kubernetes: args.kubernetes_version,
+    };
+    let bundle = plan(&inventory, &grants, options);
     diagnostics.extend(bundle.diagnostics.iter().cloned());
     diagnostics.sort();
     let environment = environment()?;
