@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 pub use families::{Family, Pattern};
+pub use mutators::{Mutator, Namespaces};
 
 use crate::api::meta::ObjectRef;
 use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec};
@@ -24,6 +25,8 @@ use usage::Usage;
 
 mod families;
 mod losses;
+mod mutators;
+mod requesters;
 mod usage;
 mod witness;
 
@@ -44,6 +47,9 @@ const MOST_IN_PARAMETERS: usize = 200;
 /// Above this many policies a subject's list is not searched for superfluous ones, which takes the square of it.
 const LONGEST_REDUCED: usize = 64;
 
+/// The first release of Gatekeeper whose mutators can be kept to CREATE.
+const KNOWS_OPERATIONS: Version = Version::new(3, 23);
+
 /// What Gatekeeper does with a violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -61,6 +67,10 @@ pub enum EnforcementAction {
 pub struct PlanOptions {
     /// What Gatekeeper does with a violation.
     pub enforcement_action: EnforcementAction,
+    /// Whether mutators fill in defaults.
+    pub mutators: bool,
+    /// The release of Gatekeeper that the output runs on.
+    pub gatekeeper: Version,
     /// The release of Kubernetes that the output runs on.
     pub kubernetes: Version,
 }
@@ -70,6 +80,10 @@ pub struct PlanOptions {
 pub struct Bundle {
     /// The constraints, with disjoint namespaces.
     pub constraints: Vec<Constraint>,
+    /// What fills in defaults, sorted by name.
+    pub mutators: Vec<Mutator>,
+    /// Whether mutators can be kept to CREATE.
+    pub mutators_know_operations: bool,
     /// The policies and grants of all constraints, where they are too many to be parameters.
     pub tables: Option<Tables>,
     /// How many policies the template chooses from.
@@ -185,9 +199,15 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
     let mut diagnostics = superfluous.diagnostics();
     diagnostics.extend(open_to_everybody(inventory, grants));
     diagnostics.sort();
+    let mutators = if options.mutators {
+        mutators::mutators(inventory, grants, options.kubernetes)
+    } else {
+        Vec::new()
+    };
     let losses = losses::losses(
         inventory,
         &Usage::new(inventory, grants),
+        &mutators,
         options.kubernetes,
     );
     let policies_kept = policies.len();
@@ -213,6 +233,8 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
             enforcement_action: options.enforcement_action,
             parameters,
         }],
+        mutators,
+        mutators_know_operations: options.gatekeeper >= KNOWS_OPERATIONS,
         tables,
         policies_kept,
         grants_kept,

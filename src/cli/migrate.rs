@@ -39,10 +39,14 @@ pub(crate) struct MigrateArgs {
     assume_grant: Option<AssumeGrant>,
 
     /// Write no mutators, so that nothing fills in defaults.
-    #[arg(long, hide = true)]
+    #[arg(long)]
     no_mutators: bool,
 
-    /// The release of Kubernetes that the output will run on.
+    /// The release of Gatekeeper that the output is for; mutators can be kept to new pods since 3.23.
+    #[arg(long, default_value_t = Version::new(3, 23), value_name = "VERSION")]
+    gatekeeper_version: Version,
+
+    /// The release of Kubernetes that the output is for; AppArmor profiles are fields since 1.30.
     #[arg(long, default_value_t = Version::new(1, 24), value_name = "VERSION")]
     kubernetes_version: Version,
 
@@ -109,6 +113,8 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     let enforcement_action = args.enforcement_action.into();
     let options = PlanOptions {
         enforcement_action,
+        mutators: !args.no_mutators,
+        gatekeeper: args.gatekeeper_version,
         kubernetes: args.kubernetes_version,
     };
     let bundle = plan(&inventory, &grants, options);

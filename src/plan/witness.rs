@@ -21,12 +21,13 @@ pub(super) fn pods(psp: &PodSecurityPolicy) -> [Pod; 2] {
             "securityContext": {},
         },
     });
-    let mut demanding = modest.clone();
-    merge(&mut demanding, &demands(&psp.spec));
-    [modest, demanding].map(|it| match it {
-        Value::Object(members) => Pod(members),
-        _ => Pod::default(),
-    })
+    let mut pods = [Pod::default(), Pod::default()];
+    for pod in &mut pods {
+        give(pod, &modest);
+    }
+    let [_, demanding] = &mut pods;
+    give(demanding, &demands(&psp.spec));
+    pods
 }
 
 fn demands(psp: &PodSecurityPolicySpec) -> Value {
@@ -132,8 +133,17 @@ fn remove(pod: &mut Pod, at: crate::api::core::ContainerRef, path: &[&str]) {
     }
 }
 
+/// Gives the pod what it lacks or has otherwise.
+pub(super) fn give(pod: &mut Pod, more: &Value) {
+    let mut value = Value::Object(std::mem::take(&mut pod.0));
+    merge(&mut value, more);
+    if let Value::Object(members) = value {
+        pod.0 = members;
+    }
+}
+
 /// Adds the members of one value to the other, element by element in lists.
-pub(super) fn merge(value: &mut Value, more: &Value) {
+fn merge(value: &mut Value, more: &Value) {
     match (value, more) {
         (Value::Object(members), Value::Object(more)) => {
             for (key, more) in more {
