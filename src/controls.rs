@@ -15,6 +15,7 @@ use translate::Translate;
 pub mod apparmor;
 pub mod capabilities;
 pub mod csi_drivers;
+pub mod defaults;
 pub mod flex_volumes;
 pub mod groups;
 pub mod host_namespaces;

@@ -18,3 +18,4 @@ pub mod requests;
 pub mod resolve;
 pub mod review;
 pub mod verify;
+pub mod version;

@@ -1,6 +1,7 @@
 //! `verify`: whether the output decides as the PSPs did, and where not.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -8,12 +9,12 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
 use crate::admission::AdmissionRequest;
+use crate::api::core::Pod;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::{ExitStatus, Output, Ui, migrate, out_dir};
 use crate::gatekeeper::{GatekeeperAdmission, ReviewError};
 use crate::input::Inventory;
 use crate::loss::Loss;
-use crate::plan::EnforcementAction;
 use crate::psp::PspAdmission;
 use crate::report::verification::VerificationReport;
 use crate::requests::{Foreign, OwnPod, Requests, own_pod};
@@ -66,6 +67,9 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
 
+    #[command(flatten)]
+    target: migrate::TargetArgs,
+
     /// Take it that everybody may use every policy, where the input has no RBAC objects.
     #[arg(long, value_enum, value_name = "WHOM")]
     assume_grant: Option<migrate::AssumeGrant>,
@@ -108,7 +112,7 @@ pub(crate) fn run(args: &VerifyArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
         resolve::assume_everybody(&mut inventory);
     }
     let grants = resolve::grants(&inventory);
-    let (now, losses) = migrate::now(&inventory, EnforcementAction::Deny)?;
+    let (now, losses) = migrate::now(&inventory, &grants, args.target)?;
     let mut judged = Vec::new();
     let manifests = match &args.manifests {
         Some(directory) => {
@@ -143,7 +147,7 @@ pub(crate) fn run(args: &VerifyArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
     let mut asking = Asking {
         verifier: Verifier::new(&both, &losses),
         progress: Progress::new(),
-        ui,
+        stderr: &mut *ui.stderr,
     };
     let (own, recorded) = ask(args, &inventory, &both, &requests, &losses, &mut asking)?;
     asking.all(requests.generated(own, args.requests, args.seed))?;
@@ -185,7 +189,7 @@ fn ask(
     requests: &Requests<'_>,
     losses: &[Loss],
     asking: &mut Asking<'_, '_, '_>,
-) -> anyhow::Result<(Vec<crate::api::core::Pod>, Recorded)> {
+) -> anyhow::Result<(Vec<Pod>, Recorded)> {
     let mut own = Vec::new();
     let mut recorded = Recorded::default();
     let mut known = BTreeSet::new();
@@ -232,7 +236,7 @@ fn what_is_judged(args: &VerifyArgs, as_if_deny: bool) -> String {
 struct Asking<'v, 'b, 'u> {
     verifier: Verifier<'v, Both<'b>>,
     progress: Progress,
-    ui: &'u mut Ui<'u>,
+    stderr: &'u mut dyn Write,
 }
 
 impl Asking<'_, '_, '_> {
@@ -243,7 +247,7 @@ impl Asking<'_, '_, '_> {
                 .map_err(|it: ReviewError| anyhow::Error::new(it).context(UNKNOWN))?;
             if self.progress.is_due() {
                 let asked = self.verifier.asked();
-                writeln!(self.ui.stderr, "{asked} requests put to both so far")?;
+                writeln!(self.stderr, "{asked} requests put to both so far")?;
             }
         }
         Ok(())

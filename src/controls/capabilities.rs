@@ -23,11 +23,14 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::defaults::{Caveat, DefaultValue, Mutation, Place};
 use super::probe::Probe;
 use super::translate::{Parameters, Translate, as_set, has, is_subset, parameters};
 use super::{Control, FieldError, NULL, Semantics, list_of, quoted};
 use crate::api::core::{Container, ContainerRef, Pod, strings};
 use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec};
+use crate::loss::Direction;
+use crate::version::Version;
 
 /// The control `capabilities`.
 #[derive(Clone, Copy, Debug)]
@@ -204,6 +207,40 @@ impl Translate for Capabilities {
                 &wide.required_drop_capabilities,
                 &narrow.required_drop_capabilities,
             )
+    }
+
+    fn defaults(&self, psp: &PodSecurityPolicySpec, _kubernetes: Version) -> Vec<DefaultValue> {
+        let mut res = Vec::new();
+        if !psp.default_add_capabilities.is_empty() {
+            let caveat = Caveat {
+                name: "default-only-without-capabilities",
+                direction: Direction::Stricter,
+                why: "a container that says anything about capabilities gets no default ones, because Gatekeeper cannot spare those that it drops".to_owned(),
+                pod: json!({
+                    "spec": { "containers": [{ "securityContext": { "capabilities": {} } }] },
+                }),
+            };
+            let names = as_set(&psp.default_add_capabilities);
+            let mutation = Mutation {
+                unless: Some("securityContext.capabilities"),
+                ..Mutation::in_list("securityContext.capabilities.add", names)
+            };
+            res.push(DefaultValue {
+                field: "spec.defaultAddCapabilities",
+                place: Place::Containers(&["capabilities", "add"]),
+                mutation: Some(mutation.but(caveat)),
+            });
+        }
+        if !psp.required_drop_capabilities.is_empty() {
+            let names = as_set(&psp.required_drop_capabilities);
+            let mutation = Mutation::in_list("securityContext.capabilities.drop", names);
+            res.push(DefaultValue {
+                field: "spec.requiredDropCapabilities",
+                place: Place::Containers(&["capabilities", "drop"]),
+                mutation: Some(mutation),
+            });
+        }
+        res
     }
 }
 

@@ -22,11 +22,14 @@
 
 use serde_json::{Value, json};
 
+use super::defaults::{Caveat, DefaultValue, Mutation, Place};
 use super::probe::{HIGHEST_ID, Probe, around};
 use super::translate::{Parameters, Translate, id_ranges, parameters, ranges_within};
 use super::{Control, FieldError, Semantics, list_of};
 use crate::api::core::{Container, ContainerRef, Pod};
 use crate::api::policy::{GroupStrategy, IdRanges, PodSecurityPolicy, PodSecurityPolicySpec};
+use crate::loss::Direction;
+use crate::version::Version;
 
 /// The control `groups`.
 #[derive(Clone, Copy, Debug)]
@@ -140,6 +143,46 @@ impl Translate for Groups {
         strategy_covers(&wide.run_as_group, &narrow.run_as_group)
             && strategy_covers(&wide.supplemental_groups, &narrow.supplemental_groups)
             && strategy_covers(&wide.fs_group, &narrow.fs_group)
+    }
+
+    fn defaults(&self, psp: &PodSecurityPolicySpec, _kubernetes: Version) -> Vec<DefaultValue> {
+        let mut res = Vec::new();
+        if let GroupStrategy::MustRunAs(ranges) = &psp.run_as_group {
+            let caveat = Caveat {
+                name: "default-on-pod",
+                direction: Direction::Differs,
+                why: "the default group is written on the pod, not on each container that has none"
+                    .to_owned(),
+                pod: json!({}),
+            };
+            let mutation =
+                Mutation::on_pod("securityContext.runAsGroup", ranges.first.min.into()).but(caveat);
+            res.push(DefaultValue {
+                field: "spec.runAsGroup",
+                place: Place::Containers(&["runAsGroup"]),
+                mutation: Some(mutation),
+            });
+        }
+        if let GroupStrategy::MustRunAs(ranges) = &psp.supplemental_groups {
+            let groups = json!([ranges.first.min]);
+            res.push(DefaultValue {
+                field: "spec.supplementalGroups",
+                place: Place::Pod(&["spec", "securityContext", "supplementalGroups"]),
+                mutation: Some(Mutation::on_pod(
+                    "securityContext.supplementalGroups",
+                    groups,
+                )),
+            });
+        }
+        if let GroupStrategy::MustRunAs(ranges) = &psp.fs_group {
+            let group = ranges.first.min.into();
+            res.push(DefaultValue {
+                field: "spec.fsGroup",
+                place: Place::Pod(&["spec", "securityContext", "fsGroup"]),
+                mutation: Some(Mutation::on_pod("securityContext.fsGroup", group)),
+            });
+        }
+        res
     }
 }
 

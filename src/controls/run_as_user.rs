@@ -20,11 +20,14 @@
 
 use serde_json::{Value, json};
 
+use super::defaults::{Caveat, DefaultValue, Mutation, Place};
 use super::probe::{HIGHEST_ID, Probe, around};
 use super::translate::{Parameters, Translate, id_ranges, parameters, ranges_within};
 use super::{Control, FieldError, Semantics, groups::ranges_text};
 use crate::api::core::{Container, ContainerRef, Pod};
 use crate::api::policy::{PodSecurityPolicy, PodSecurityPolicySpec, RunAsUserStrategy};
+use crate::loss::Direction;
+use crate::version::Version;
 
 /// The control `run_as_user`.
 #[derive(Clone, Copy, Debug)]
@@ -161,6 +164,35 @@ impl Translate for RunAsUser {
             // A user within ranges passes even with `runAsNonRoot: false`, which `MustRunAsNonRoot` refuses.
             _ => false,
         }
+    }
+
+    fn defaults(&self, psp: &PodSecurityPolicySpec, _kubernetes: Version) -> Vec<DefaultValue> {
+        let caveat = |why: &str| Caveat {
+            name: "default-on-pod",
+            direction: Direction::Differs,
+            why: why.to_owned(),
+            pod: json!({}),
+        };
+        let (member, mutation) = match &psp.run_as_user {
+            RunAsUserStrategy::MustRunAs(ranges) => {
+                let why =
+                    "the default user is written on the pod, not on each container that has none";
+                let user = ranges.first.min.into();
+                let mutation = Mutation::on_pod("securityContext.runAsUser", user);
+                (&["runAsUser"], mutation.but(caveat(why)))
+            }
+            RunAsUserStrategy::MustRunAsNonRoot => {
+                let why = "`runAsNonRoot` is written on the pod, even where all containers have a user, not on each container that has neither";
+                let mutation = Mutation::on_pod("securityContext.runAsNonRoot", true.into());
+                (&["runAsNonRoot"], mutation.but(caveat(why)))
+            }
+            RunAsUserStrategy::RunAsAny => return Vec::new(),
+        };
+        vec![DefaultValue {
+            field: "spec.runAsUser",
+            place: Place::Containers(member),
+            mutation: Some(mutation),
+        }]
     }
 }
 

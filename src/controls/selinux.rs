@@ -19,6 +19,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::defaults::{DefaultValue, Mutation, Place};
 use super::probe::Probe;
 use super::translate::{Parameters, Translate, parameters};
 use super::{Control, FieldError, Semantics, quoted};
@@ -26,6 +27,7 @@ use crate::api::core::{Container, ContainerRef, Pod};
 use crate::api::policy::{
     PodSecurityPolicy, PodSecurityPolicySpec, SeLinuxOptions, SeLinuxStrategy,
 };
+use crate::version::Version;
 
 /// The control `selinux`.
 #[derive(Clone, Copy, Debug)]
@@ -139,6 +141,30 @@ impl Translate for SeLinux {
 
     fn covers(&self, wide: &PodSecurityPolicySpec, narrow: &PodSecurityPolicySpec) -> bool {
         wide.se_linux == SeLinuxStrategy::RunAsAny || wide.se_linux == narrow.se_linux
+    }
+
+    fn defaults(&self, psp: &PodSecurityPolicySpec, _kubernetes: Version) -> Vec<DefaultValue> {
+        let SeLinuxStrategy::MustRunAs(options) = &psp.se_linux else {
+            return Vec::new();
+        };
+        let members = [
+            ("level", &options.level),
+            ("role", &options.role),
+            ("type", &options.type_),
+            ("user", &options.user),
+        ];
+        let set = members.into_iter().filter(|(_, value)| !value.is_empty());
+        let options: Map<String, Value> = set
+            .map(|(key, value)| (key.to_owned(), json!(value)))
+            .collect();
+        vec![DefaultValue {
+            field: "spec.seLinux",
+            place: Place::Pod(&["spec", "securityContext", "seLinuxOptions"]),
+            mutation: Some(Mutation::on_pod(
+                "securityContext.seLinuxOptions",
+                options.into(),
+            )),
+        }]
     }
 }
 

@@ -85,7 +85,11 @@ impl VerificationReport<'_> {
             writeln!(out)?;
         }
         let mut line = |name: &str, count: usize, note: String| {
-            writeln!(out, "{name:<13}{count:>9}  {note}").map(|()| ())
+            writeln!(
+                out,
+                "{}",
+                format!("{name:<13}{count:>9}  {note}").trim_end()
+            )
         };
         let plus = match repeated {
             0 => String::new(),
@@ -96,7 +100,10 @@ impl VerificationReport<'_> {
         line("explained", *explained, String::new())?;
         for (index, count) in by_loss {
             if let Some(loss) = self.losses.get(*index) {
-                let note = format!("by {} ({}) of {}", loss.name, loss.direction, loss.psp);
+                let note = format!(
+                    "by {} ({}) of {}, {}",
+                    loss.name, loss.direction, loss.psp, loss.field
+                );
                 line("", *count, note)?;
             }
         }

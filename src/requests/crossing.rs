@@ -14,6 +14,7 @@ use crate::api::policy::{
     AllowedHostPath, GroupStrategy, HostPortRange, IdRange, IdRanges, PodSecurityPolicySpec,
     ProfileStrategy, RunAsUserStrategy, RuntimeClassStrategy, SeLinuxOptions, SeLinuxStrategy,
 };
+use crate::api::seccomp;
 use crate::controls::CONTROLS;
 use crate::controls::probe::Probe;
 use crate::input::Inventory;
@@ -108,6 +109,7 @@ pub(super) fn grants(
 pub(super) fn changes(created: &AdmissionRequest) -> Vec<AdmissionRequest> {
     let mut stored = created.pod.clone();
     set_account(&mut stored);
+    seccomp::sync(&mut stored);
     let update = |subresource: &str, change: &dyn Fn(&mut Pod)| {
         let mut pod = stored.clone();
         change(&mut pod);

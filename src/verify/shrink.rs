@@ -101,8 +101,11 @@ fn whole(request: &AdmissionRequest) -> Vec<AdmissionRequest> {
     res
 }
 
-/// The request without a part of its pod, which the old pod loses too; nothing where there is no such part.
+/// The request without a part of its pod, which the old pod loses too; nothing where there is no such part or it is needed.
 fn without(request: &AdmissionRequest, path: &[Step]) -> Option<AdmissionRequest> {
+    if is_needed(path, &request.pod) {
+        return None;
+    }
     let mut res = request.clone();
     remove(&mut res.pod, path)?;
     if let Some(old_pod) = &mut res.old_pod {
@@ -224,7 +227,6 @@ fn parts(pod: &Pod) -> Vec<Vec<Step>> {
     let mut acc = Vec::new();
     collect(&mut acc, &mut Vec::new(), &Value::Object(pod.0.clone()));
     acc.reverse();
-    acc.retain(|it| !is_needed(it, pod));
     acc
 }
 
@@ -258,15 +260,17 @@ fn collect(acc: &mut Vec<Vec<Step>>, path: &mut Vec<Step>, value: &Value) {
 pub(super) fn remaining(request: &AdmissionRequest) -> Vec<String> {
     let mut acc = Vec::new();
     let mut pod = request.pod.clone();
-    pod.remove(&["metadata", "name"]);
-    pod.remove(&["metadata", "namespace"]);
-    pod.remove(&["apiVersion"]);
-    pod.remove(&["kind"]);
+    for path in [["metadata", "name"], ["metadata", "namespace"]] {
+        pod.remove(&path);
+    }
+    for key in ["apiVersion", "kind"] {
+        pod.remove(&[key]);
+    }
     for key in ["serviceAccountName", "automountServiceAccountToken"] {
         pod.remove(&["spec", key]);
     }
     leaves(&mut acc, "", &Value::Object(pod.0));
-    acc.retain(|it| !it.ends_with("].name") && !it.ends_with("].image"));
+    acc.retain(|it| !it.ends_with("].name") && !it.ends_with("].image") && it != "metadata");
     acc.sort();
     acc
 }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use crate::admission::{AdmissionRequest, Operation, Verdict, Violation};
-use crate::api::core::Pod;
+use crate::api::core::{Pod, strings};
 use crate::api::policy::PodSecurityPolicy;
+use crate::api::seccomp;
 use crate::controls::{CONTROLS, Control};
 use crate::gatekeeper::{self, GatekeeperAdmission, ReviewError};
 use crate::input::Inventory;
@@ -27,9 +30,22 @@ impl Both<'_> {
         prepare(self.inventory, request.clone())
     }
 
-    /// The pod as it would be stored, for a comparison.
-    fn stored(&self, asked: &AdmissionRequest, mut pod: Pod) -> Result<Pod, ReviewError> {
+    /// The pod as it would be stored, for a comparison: without the name of a policy, and with sets in one order.
+    fn stored(asked: &AdmissionRequest, mut pod: Pod) -> Result<Pod, ReviewError> {
         pod.remove(&["metadata", "annotations", PSP_ANNOTATION]);
+        for at in pod.container_refs() {
+            for key in ["add", "drop"] {
+                let own = pod.container(at).and_then(|it| it.own("capabilities"));
+                if let Some(names) = own.and_then(|it| it.get(key)).filter(|it| it.is_array()) {
+                    let names: BTreeSet<String> = strings(Some(names))
+                        .into_iter()
+                        .map(str::to_owned)
+                        .collect();
+                    let path = ["securityContext", "capabilities", key];
+                    pod.set_in_container(at, &path, json!(names));
+                }
+            }
+        }
         GatekeeperAdmission::read(&AdmissionRequest {
             pod,
             ..asked.clone()
@@ -57,7 +73,7 @@ impl Both<'_> {
                 return Ok((Verdict::Forbidden { violations }, None));
             }
         }
-        let pod = self.stored(asked, pod)?;
+        let pod = Self::stored(asked, pod)?;
         Ok((Verdict::Admitted { pod }, policy))
     }
 
@@ -68,7 +84,7 @@ impl Both<'_> {
             violations,
             error,
         } = self.gatekeeper.review_with(asked, |mut pod| {
-            self.psp.prepare(asked, &mut pod);
+            self.between(asked, &mut pod);
             pod
         })?;
         let admitted = if self.as_if_deny {
@@ -77,7 +93,7 @@ impl Both<'_> {
             allowed
         };
         if admitted {
-            let pod = self.stored(asked, pod)?;
+            let pod = Self::stored(asked, pod)?;
             return Ok(Verdict::Admitted { pod });
         }
         let mut violations: Vec<_> = violations
@@ -94,6 +110,17 @@ impl Both<'_> {
         Ok(Verdict::Forbidden { violations })
     }
 
+    /// Does to a pod what the API server under Gatekeeper does between the two webhooks.
+    ///
+    /// It keeps proc mount types, as releases do that the output has to last for; one that drops them changes no decision but
+    /// this one, that of pods which then ask for nothing.
+    pub(super) fn between(&self, asked: &AdmissionRequest, pod: &mut Pod) {
+        match asked.operation {
+            Operation::Create if asked.subresource.is_empty() => seccomp::sync(pod),
+            _ => self.psp.prepare(asked, pod),
+        }
+    }
+
     fn policy(&self, name: &str) -> Option<&PodSecurityPolicy> {
         self.inventory.policies.iter().find(|it| it.name == name)
     }
@@ -104,7 +131,9 @@ impl Answerers for Both<'_> {
 
     fn ask(&self, request: &AdmissionRequest) -> Result<Option<Answers>, ReviewError> {
         let asked = self.prepare(request);
-        if GatekeeperAdmission::read(&asked).is_err() {
+        if GatekeeperAdmission::read(&asked).is_err()
+            || !asked.old_pod.as_ref().is_none_or(is_stored)
+        {
             return Ok(None);
         }
         let (psp, policy) = self.ask_psp(&asked)?;
@@ -146,6 +175,13 @@ impl Answerers for Both<'_> {
         };
         CONTROLS.iter().find(fills_in).map(|it| it.name())
     }
+}
+
+/// Whether an API server could have stored the pod: seccomp annotations and fields go together.
+fn is_stored(pod: &Pod) -> bool {
+    let mut synced = pod.clone();
+    seccomp::sync(&mut synced);
+    synced == *pod
 }
 
 /// What a policy makes of a pod, by control.

@@ -165,7 +165,13 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let mut names = Vec::new();
         for_each(&path, |it| {
-            names.push(it.pointer("/metadata/name").unwrap().as_str().unwrap().to_owned());
+            names.push(
+                it.pointer("/metadata/name")
+                    .unwrap()
+                    .as_str()
+                    .unwrap()
+                    .to_owned(),
+            );
             Ok(())
         })
         .unwrap();
@@ -176,10 +182,17 @@ mod tests {
     fn json_lines_lists_and_yaml_are_read() {
         let pod = |name: &str| format!(r#"{{"kind": "Pod", "metadata": {{"name": "{name}"}}}}"#);
         check(&format!("{}\n{}\n", pod("a"), pod("b")), &["a", "b"]);
-        let list = format!(r#"{{"items": [{}, {}], "kind": "List"}}"#, pod("a"), pod("b"));
+        let list = format!(
+            r#"{{"items": [{}, {}], "kind": "List"}}"#,
+            pod("a"),
+            pod("b")
+        );
         check(&format!("\n{list}{}", pod("c")), &["a", "b", "c"]);
         check(r#"{"kind": "PodList", "items": null}"#, &[]);
-        check("kind: Pod\nmetadata: {name: a}\n---\nkind: Pod\nmetadata: {name: b}\n", &["a", "b"]);
+        check(
+            "kind: Pod\nmetadata: {name: a}\n---\nkind: Pod\nmetadata: {name: b}\n",
+            &["a", "b"],
+        );
     }
 
     #[test]

@@ -24,7 +24,10 @@ impl Recorded {
             return;
         };
         let request = &pod.request;
-        let key = format!("{} {:?} {:?}", request.namespace, request.user_info, request.pod);
+        let key = format!(
+            "{} {:?} {:?}",
+            request.namespace, request.user_info, request.pod
+        );
         let chosen = self.known.entry(key).or_insert_with(|| {
             let review = both.psp.review(&both.prepare(request));
             review.admit.policy().map(str::to_owned)
@@ -33,13 +36,20 @@ impl Recorded {
             self.agreed += 1;
             return;
         }
-        let key = (request.namespace.clone(), recorded.to_owned(), chosen.clone());
-        let difference = self.differences.entry(key).or_insert_with(|| RecordedPolicy {
-            first: request.uid.clone(),
-            recorded: recorded.to_owned(),
-            chosen: chosen.clone(),
-            pods: 0,
-        });
+        let key = (
+            request.namespace.clone(),
+            recorded.to_owned(),
+            chosen.clone(),
+        );
+        let difference = self
+            .differences
+            .entry(key)
+            .or_insert_with(|| RecordedPolicy {
+                first: request.uid.clone(),
+                recorded: recorded.to_owned(),
+                chosen: chosen.clone(),
+                pods: 0,
+            });
         difference.pods += 1;
     }
 

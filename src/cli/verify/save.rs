@@ -27,8 +27,15 @@ pub(super) fn save(
 ) -> anyhow::Result<()> {
     let context = || format!("could not write `{}`", directory.display());
     fs::create_dir_all(directory).with_context(context)?;
-    if fs::read_dir(directory).with_context(context)?.next().is_some() {
-        bail!("`{}` is not empty; choose another directory", directory.display());
+    if fs::read_dir(directory)
+        .with_context(context)?
+        .next()
+        .is_some()
+    {
+        bail!(
+            "`{}` is not empty; choose another directory",
+            directory.display()
+        );
     }
     let write = |name: &str, value: &Value| {
         let text = serde_yaml::to_string(value)?;
@@ -80,7 +87,7 @@ fn admission_review(both: &Both<'_>, finding: &Finding) -> Value {
     // A request that a mutator refuses is shown as it was.
     let mutated = both.gatekeeper.mutate(asked);
     let mut pod = mutated.map_or_else(|_| asked.pod.clone(), |it| it.pod);
-    both.psp.prepare(asked, &mut pod);
+    both.between(asked, &mut pod);
     let AdmissionRequest {
         namespace,
         operation,
@@ -136,12 +143,15 @@ fn pairs(manifests: &[Manifest]) -> anyhow::Result<Vec<(Value, Value)>> {
     };
     let is_constraint =
         |it: &&Value| text(it, "/apiVersion").starts_with("constraints.gatekeeper.sh/");
-    let res = objects.iter().filter(is_constraint).filter_map(|constraint| {
-        let kind = text(constraint, "/kind");
-        let template = objects
-            .iter()
-            .find(|it| text(it, "/spec/crd/spec/names/kind") == kind)?;
-        Some((template.clone(), constraint.clone()))
-    });
+    let res = objects
+        .iter()
+        .filter(is_constraint)
+        .filter_map(|constraint| {
+            let kind = text(constraint, "/kind");
+            let template = objects
+                .iter()
+                .find(|it| text(it, "/spec/crd/spec/names/kind") == kind)?;
+            Some((template.clone(), constraint.clone()))
+        });
     Ok(res.collect())
 }
