@@ -104,21 +104,21 @@ fn key(control: &'static str, mutation: &Mutation) -> (&'static str, &'static st
 
 /// Namespaces that a loss reaches.
 #[derive(Debug, Default)]
-struct Reach {
+pub(super) struct Reach {
     /// Their names; [`EVERYWHERE`] stands for all, or for all but some.
-    names: BTreeSet<String>,
+    pub(super) names: BTreeSet<String>,
     /// Where to look for a witness; among them one that stands for those without a name.
-    tried: BTreeSet<String>,
+    pub(super) tried: BTreeSet<String>,
 }
 
 impl Reach {
-    fn add(&mut self, name: &str) {
+    pub(super) fn add(&mut self, name: &str) {
         self.names.insert(name.to_owned());
         self.tried.insert(name.to_owned());
     }
 
     /// Adds all namespaces, those to come included, but for some.
-    fn add_others(&mut self, but: &BTreeSet<String>) {
+    pub(super) fn add_others(&mut self, but: &BTreeSet<String>) {
         self.names.insert(EVERYWHERE.to_owned());
         let numbered = (2..).map(|it| format!("{ANYWHERE}-{it}"));
         let mut names = iter::once(ANYWHERE.to_owned()).chain(numbered);

@@ -4,9 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::usage::Identity;
 use crate::admission::{AdmissionRequest, Operation};
-use crate::api::core::Pod;
+use crate::api::core::{ContainerList, ContainerRef, Pod, strings};
 use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec};
-use crate::controls::defaults::Place;
+use crate::controls::defaults::{Level, Mutation, MutationKind, Place};
 use crate::psp::{mutate_pod, strategy, validate_pod};
 
 /// A pod that asks for nothing, and one that asks for what the policy allows and a narrower one may not.
@@ -115,7 +115,7 @@ pub(super) fn lacking(psp: &PodSecurityPolicy, pod: &Pod, place: Place) -> Pod {
     res
 }
 
-fn remove(pod: &mut Pod, at: crate::api::core::ContainerRef, path: &[&str]) {
+fn remove(pod: &mut Pod, at: ContainerRef, path: &[&str]) {
     let list = pod
         .0
         .get_mut("spec")
@@ -176,6 +176,88 @@ pub(super) fn choice<'a>(
         first_mutating = first_mutating.or(Some((*psp, true)));
     }
     first_mutating
+}
+
+/// Whether the policy, and then the API server, accept the pod as it is.
+pub(super) fn accepts(psp: &PodSecurityPolicy, pod: &Pod) -> bool {
+    !is_refused_by_api_server(pod)
+        && mutate_pod(psp, pod.clone()) == *pod
+        && validate_pod(psp, pod).is_empty()
+}
+
+/// Whether a container may not gain privileges and has them already.
+///
+/// Kubernetes 1.24, `pkg/apis/core/validation/validation.go`: `ValidateSecurityContext`.
+fn is_refused_by_api_server(pod: &Pod) -> bool {
+    pod.containers().any(|it| {
+        let is = |key: &str, value: bool| it.own(key) == Some(&Value::Bool(value));
+        let added = it.own("capabilities").and_then(|it| it.get("add"));
+        is("allowPrivilegeEscalation", false)
+            && (is("privileged", true) || strings(added).contains(&"CAP_SYS_ADMIN"))
+    })
+}
+
+/// The pod as mutators leave it and the API server stores it.
+pub(super) fn mutated<'a>(pod: &Pod, mutations: impl Iterator<Item = &'a Mutation>) -> Pod {
+    let mut res = pod.clone();
+    for mutation in mutations {
+        apply(&mut res, mutation);
+    }
+    strategy::prepare_for_create(&mut res, true);
+    res
+}
+
+fn apply(pod: &mut Pod, mutation: &Mutation) {
+    let Some(Value::Object(spec)) = pod.0.get_mut("spec") else {
+        return;
+    };
+    if mutation.level == Level::Pod {
+        fill_in(spec, mutation);
+        return;
+    }
+    for list in [ContainerList::Init, ContainerList::Regular] {
+        let containers = spec.get_mut(list.field()).and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten() {
+            if let Value::Object(container) = container {
+                fill_in(container, mutation);
+            }
+        }
+    }
+}
+
+fn fill_in(object: &mut Map<String, Value>, mutation: &Mutation) {
+    let exists = |path: &str| {
+        let mut keys = path.split('.');
+        let first = keys.next().and_then(|it| object.get(it));
+        keys.fold(first, |acc, key| acc?.get(key)).is_some()
+    };
+    if mutation.unless.is_some_and(exists) {
+        return;
+    }
+    let mut place = &mut Value::Null;
+    let mut keys = mutation.location.split('.');
+    if let Some(key) = keys.next() {
+        place = object.entry(key).or_insert(Value::Null);
+    }
+    for key in keys {
+        if place.is_null() {
+            *place = Value::Object(Map::new());
+        }
+        let Value::Object(members) = place else {
+            return;
+        };
+        place = members.entry(key).or_insert(Value::Null);
+    }
+    match (mutation.kind, place, &mutation.value) {
+        (MutationKind::ModifySet, Value::Array(items), Value::Array(more)) => {
+            for it in more {
+                if !items.contains(it) {
+                    items.push(it.clone());
+                }
+            }
+        }
+        (_, place, value) => *place = value.clone(),
+    }
 }
 
 /// The request to create the pod in a namespace.
