@@ -207,7 +207,13 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
     };
     let usage = Usage::new(inventory, grants);
     let mut losses = losses::losses(inventory, &usage, &mutators, options.kubernetes);
-    losses.extend(bystanders::losses(inventory, grants, &usage, &mutators));
+    losses.extend(bystanders::losses(
+        inventory,
+        grants,
+        &usage,
+        &mutators,
+        options.kubernetes,
+    ));
     let policies_kept = policies.len();
     let grants_kept = res.values().map(Grants::len).sum();
     let (parameters, tables) = if policies_kept + grants_kept > MOST_IN_PARAMETERS {
