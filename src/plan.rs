@@ -23,6 +23,7 @@ use crate::version::Version;
 
 use usage::Usage;
 
+mod bystanders;
 mod families;
 mod losses;
 mod mutators;
@@ -204,12 +205,15 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
     } else {
         Vec::new()
     };
-    let losses = losses::losses(
+    let usage = Usage::new(inventory, grants);
+    let mut losses = losses::losses(inventory, &usage, &mutators, options.kubernetes);
+    losses.extend(bystanders::losses(
         inventory,
-        &Usage::new(inventory, grants),
+        grants,
+        &usage,
         &mutators,
         options.kubernetes,
-    );
+    ));
     let policies_kept = policies.len();
     let grants_kept = res.values().map(Grants::len).sum();
     let (parameters, tables) = if policies_kept + grants_kept > MOST_IN_PARAMETERS {

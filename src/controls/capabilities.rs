@@ -233,7 +233,18 @@ impl Translate for Capabilities {
         }
         if !psp.required_drop_capabilities.is_empty() {
             let names = as_set(&psp.required_drop_capabilities);
-            let mutation = Mutation::in_list("securityContext.capabilities.drop", names);
+            let caveat = Caveat {
+                name: "lists-not-rewritten",
+                direction: Direction::Differs,
+                why: "what is required is added to the end of the list, where the plugin wrote the lists of added and dropped capabilities anew, sorted and each capability once".to_owned(),
+                pod: json!({
+                    "spec": { "containers": [{
+                        "securityContext": { "capabilities": { "drop": ["KILL", "KILL"] } },
+                    }] },
+                }),
+            };
+            let mutation =
+                Mutation::in_list("securityContext.capabilities.drop", names).but(caveat);
             res.push(DefaultValue {
                 field: "spec.requiredDropCapabilities",
                 place: Place::Containers(&["capabilities", "drop"]),

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::requesters::Requesters;
 use super::usage::{is_for_administrators, service_account};
-use crate::controls::defaults::{Mutation, MutationKind};
+use crate::controls::defaults::{Mutation, MutationKind, Place};
 use crate::controls::{CONTROLS, Control};
 use crate::input::Inventory;
 use crate::rbac::{Granted, SERVICE_ACCOUNTS, SubjectKey};
@@ -63,10 +63,10 @@ pub(super) fn mutators(
 ) -> Vec<Mutator> {
     let wishes = Wishes::new(inventory, kubernetes);
     let candidates = Candidates::new(inventory, grants);
-    let elsewhere = wishes.shared(candidates.everywhere.iter().copied());
+    let elsewhere = wishes.shared(&candidates.everywhere, &Local::default());
     let mut found: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
-    for (namespace, more) in &candidates.namespaces {
-        for wish in wishes.shared(candidates.everywhere.iter().chain(more).copied()) {
+    for (namespace, local) in &candidates.namespaces {
+        for wish in wishes.shared(&candidates.everywhere, local) {
             found.entry(wish).or_default().insert(namespace);
         }
     }
@@ -108,6 +108,22 @@ struct Wishes<'a> {
     all: Vec<Wish<'a>>,
     /// Positions in `all`, by the name of the policy.
     by_policy: BTreeMap<&'a str, BTreeSet<usize>>,
+    /// What a policy fills in, by its name; with each the position in `all`, if Gatekeeper can fill it in.
+    filled_in: BTreeMap<&'a str, BTreeMap<Filled, Option<usize>>>,
+}
+
+/// A place, and the one item that is added to the list there, if it is a list that is added to.
+type Filled = (Place, Option<String>);
+
+/// The items that a mutation adds to a list, or the one value that it writes.
+fn items(mutation: &Mutation) -> impl Iterator<Item = Option<String>> {
+    match (mutation.kind, &mutation.value) {
+        (MutationKind::ModifySet, Value::Array(items)) => {
+            items.iter().map(|it| Some(it.to_string())).collect()
+        }
+        _ => vec![None],
+    }
+    .into_iter()
 }
 
 struct Wish<'a> {
@@ -121,15 +137,19 @@ impl<'a> Wishes<'a> {
         let mut all = Vec::<Wish<'_>>::new();
         let mut known = BTreeMap::new();
         let mut by_policy = BTreeMap::<_, BTreeSet<_>>::new();
+        let mut filled_in = BTreeMap::<_, BTreeMap<_, _>>::new();
         for psp in &inventory.policies {
             for control in CONTROLS {
                 for default in control.defaults(&psp.spec, kubernetes) {
+                    let filled_in = filled_in.entry(psp.name.as_str()).or_default();
                     let Some(mut mutation) = default.mutation else {
+                        filled_in.insert((default.place, None), None);
                         continue;
                     };
                     mutation.caveats.clear();
                     let key = (mutation.location, mutation.value.to_string());
                     let id = *known.entry(key).or_insert(all.len());
+                    filled_in.extend(items(&mutation).map(|it| ((default.place, it), Some(id))));
                     if id == all.len() {
                         all.push(Wish {
                             control: *control,
@@ -144,57 +164,125 @@ impl<'a> Wishes<'a> {
                 }
             }
         }
-        Self { all, by_policy }
+        Self {
+            all,
+            by_policy,
+            filled_in,
+        }
     }
 
-    /// What all of the policies want; nothing where there is no policy.
-    fn shared(&self, policies: impl Iterator<Item = &'a str>) -> BTreeSet<usize> {
+    /// What all of the policies want, if every pod then ends as the plugin would have had it.
+    fn shared(&self, everywhere: &BTreeSet<&'a str>, local: &Local<'a>) -> BTreeSet<usize> {
+        let policies = everywhere.iter().chain(&local.base);
+        let policies = policies.chain(local.accounts.values().flatten());
         let nothing = BTreeSet::new();
-        policies
+        let shared = policies
             .map(|it| self.by_policy.get(it).unwrap_or(&nothing))
             .fold(None, |acc: Option<BTreeSet<usize>>, wishes| {
                 Some(acc.map_or_else(|| wishes.clone(), |acc| &acc & wishes))
             })
-            .unwrap_or_default()
+            .unwrap_or_default();
+        if shared.is_empty() {
+            return shared;
+        }
+        let none = BTreeSet::new();
+        let accounts = local.accounts.values().chain([&none]);
+        for own in accounts {
+            let together: BTreeSet<&str> = everywhere
+                .iter()
+                .chain(&local.base)
+                .chain(own)
+                .copied()
+                .collect();
+            if !self.end_alike(&shared, &together) {
+                return nothing;
+            }
+        }
+        shared
+    }
+
+    /// Whether it does not matter by which of the policies a pod is admitted that has what they share.
+    ///
+    /// The plugin takes the first by name that accepts the pod after its defaults; Gatekeeper takes one that accepts it as it is.
+    /// So an earlier one must not fill in what a later one leaves open.
+    fn end_alike(&self, shared: &BTreeSet<usize>, policies: &BTreeSet<&str>) -> bool {
+        let mut earlier = BTreeSet::new();
+        for policy in policies {
+            let own = self.filled_in.get(policy);
+            let is_own = |it: &&Filled| own.is_some_and(|own| own.contains_key(it));
+            if !earlier.iter().all(is_own) {
+                return false;
+            }
+            let not_shared = |id: &Option<usize>| id.is_none_or(|it| !shared.contains(&it));
+            let own = own.into_iter().flatten();
+            earlier.extend(own.filter(|(_, id)| not_shared(id)).map(|(it, _)| it));
+        }
+        true
     }
 }
 
-/// The policies that may decide over a new pod, left alone what [`is_bystander`] leaves out.
+/// The policies that may decide over a new pod, without those of [`is_bystander`].
 #[derive(Default)]
 struct Candidates<'a> {
-    /// In every namespace.
+    /// In every namespace, for every pod.
     everywhere: BTreeSet<&'a str>,
-    /// What is added to that in a namespace, for every namespace that is anything of its own.
-    namespaces: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    /// What is added to that in a namespace, for every namespace that has anything of its own.
+    namespaces: BTreeMap<&'a str, Local<'a>>,
+}
+
+/// The policies of a namespace.
+#[derive(Default)]
+struct Local<'a> {
+    /// For every pod.
+    base: BTreeSet<&'a str>,
+    /// For the pods of a service account that creates none.
+    accounts: BTreeMap<&'a SubjectKey, BTreeSet<&'a str>>,
 }
 
 impl<'a> Candidates<'a> {
     fn new(inventory: &'a Inventory, grants: &'a [Grant]) -> Self {
         let mut res = Self::default();
         let requesters = Requesters::new(inventory);
+        let policies: BTreeSet<&str> = inventory
+            .policies
+            .iter()
+            .map(|it| it.name.as_str())
+            .collect();
         let scopes: BTreeSet<&str> = grants
             .iter()
             .filter_map(|it| it.namespace.as_deref())
             .collect();
         for grant in grants {
-            let names = inventory.policies.iter().map(|it| it.name.as_str());
-            let names: Vec<&str> = match &grant.policies {
-                Granted::All => names.collect(),
-                Granted::Named(granted) => names.filter(|it| granted.contains(*it)).collect(),
+            let granted: Vec<&str> = match &grant.policies {
+                Granted::All => policies.iter().copied().collect(),
+                Granted::Named(names) => names
+                    .iter()
+                    .filter_map(|it| policies.get(it.as_str()).copied())
+                    .collect(),
             };
-            if let Some(namespace) = &grant.namespace {
-                let policies = res.namespaces.entry(namespace).or_default();
-                if !is_bystander(grant, Some(namespace), &requesters) {
-                    policies.extend(names);
+            let scope = grant.namespace.as_deref();
+            if scope.is_none() && !is_bystander(grant, None, &requesters) {
+                res.everywhere.extend(granted);
+                continue;
+            }
+            let namespaces = match scope {
+                Some(namespace) => vec![namespace],
+                // It may be none in a few namespaces.
+                None => scopes.iter().copied().chain(home(&grant.subject)).collect(),
+            };
+            for namespace in namespaces {
+                if is_bystander(grant, Some(namespace), &requesters) {
+                    continue;
                 }
-            } else if !is_bystander(grant, None, &requesters) {
-                res.everywhere.extend(names);
-            } else {
-                // Where it is no bystander although it is one elsewhere.
-                for namespace in scopes.iter().copied().chain(home(&grant.subject)) {
-                    if !is_bystander(grant, Some(namespace), &requesters) {
-                        res.namespaces.entry(namespace).or_default().extend(&names);
-                    }
+                let local = res.namespaces.entry(namespace).or_default();
+                if creates_none(&grant.subject, &requesters) == Some(namespace) {
+                    local
+                        .accounts
+                        .entry(&grant.subject)
+                        .or_default()
+                        .extend(&granted);
+                } else {
+                    local.base.extend(&granted);
                 }
             }
         }
@@ -218,6 +306,15 @@ pub(super) fn is_bystander(
     }
     is_for_administrators(grant)
         || home.is_some_and(|home| !requesters.may_create(&grant.subject, home, namespace))
+}
+
+/// The namespace of a service account that RBAC lets create no pod there.
+pub(super) fn creates_none<'a>(
+    subject: &'a SubjectKey,
+    requesters: &Requesters,
+) -> Option<&'a str> {
+    let (home, _) = service_account(subject)?;
+    (!requesters.may_create(subject, home, Some(home))).then_some(home)
 }
 
 /// The one namespace whose pods may run as the subject.

@@ -29,6 +29,7 @@ pub(super) struct Usage<'a> {
     by_subject: BTreeMap<(Scope<'a>, &'a SubjectKey), &'a Grant>,
     /// Without those of administrators.
     by_policy: BTreeMap<&'a str, BTreeMap<Scope<'a>, BTreeSet<&'a SubjectKey>>>,
+    administrators: Users<'a>,
 }
 
 impl<'a> Usage<'a> {
@@ -50,20 +51,33 @@ impl<'a> Usage<'a> {
             .iter()
             .map(|it| ((it.namespace.as_deref(), &it.subject), it))
             .collect();
+        let mut administrators = BTreeMap::<_, BTreeSet<_>>::new();
+        for grant in grants.iter().filter(|it| is_for_administrators(it)) {
+            let scope = grant.namespace.as_deref();
+            administrators
+                .entry(scope)
+                .or_default()
+                .insert(&grant.subject);
+        }
         Self {
             policies,
             by_subject,
             by_policy,
+            administrators: by_subjects(&administrators),
         }
     }
 
     /// Who may use a policy, administrators aside.
     pub(super) fn users(&self, policy: &str) -> Users<'a> {
-        let mut res = Users::new();
-        for (scope, subjects) in self.by_policy.get(policy).into_iter().flatten() {
-            res.entry(subjects.clone()).or_default().insert(*scope);
-        }
-        res
+        self.by_policy
+            .get(policy)
+            .map(by_subjects)
+            .unwrap_or_default()
+    }
+
+    /// Who may use every policy.
+    pub(super) fn administrators(&self) -> Users<'a> {
+        self.administrators.clone()
     }
 
     /// The policies that a pod may have, in the order in which the plugin tries them.
@@ -87,6 +101,15 @@ impl<'a> Usage<'a> {
         }
         res.into_values().collect()
     }
+}
+
+/// Puts together the scopes of the same subjects.
+pub(super) fn by_subjects<'a>(scopes: &BTreeMap<Scope<'a>, BTreeSet<&'a SubjectKey>>) -> Users<'a> {
+    let mut res = Users::new();
+    for (scope, subjects) in scopes {
+        res.entry(subjects.clone()).or_default().insert(*scope);
+    }
+    res
 }
 
 /// The names of the policies granted, as far as they exist.
@@ -148,6 +171,15 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    /// A service account that creates a pod which runs as another of its namespace.
+    pub(super) fn creating(subject: &SubjectKey, namespace: &str, account: &str) -> Option<Self> {
+        let (own, name) = service_account(subject)?;
+        (own == namespace && name != account).then(|| Self {
+            service_account: account.to_owned(),
+            requester: authenticated(service_account_user(own, name)),
+        })
+    }
+
     /// Somebody that the subject stands for, with a new pod in the namespace.
     pub(super) fn of(subject: &SubjectKey, namespace: &str) -> Self {
         let here = format!("{SERVICE_ACCOUNTS}:{namespace}");
