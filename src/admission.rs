@@ -30,21 +30,28 @@ pub struct UserInfo {
 }
 
 /// A request to create or change a pod.
-#[derive(Clone, Debug, Default, PartialEq)]
+///
+/// It is written as the `request` of an `AdmissionReview` of `admission.k8s.io/v1`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AdmissionRequest {
     /// What the asker calls it; the answer carries it back.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub uid: String,
     /// The namespace of the request.
     pub namespace: String,
     /// What is asked for.
     pub operation: Operation,
     /// The subresource; empty for the pod itself.
+    #[serde(rename = "subResource", skip_serializing_if = "String::is_empty")]
     pub subresource: String,
     /// Who asks.
     pub user_info: UserInfo,
     /// The pod as it shall be.
+    #[serde(rename = "object")]
     pub pod: Pod,
     /// The pod as it is; absent on CREATE.
+    #[serde(rename = "oldObject", skip_serializing_if = "Option::is_none")]
     pub old_pod: Option<Pod>,
 }
 

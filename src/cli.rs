@@ -19,6 +19,7 @@ mod migrate;
 mod out_dir;
 mod resolve;
 mod review;
+mod verify;
 
 /// How a command ended that could be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,7 @@ enum Command {
     Explain(explain::ExplainArgs),
     Review(review::ReviewArgs),
     Resolve(resolve::ResolveArgs),
+    Verify(verify::VerifyArgs),
 }
 
 /// The two streams, one for the product and one for the rest.
@@ -123,6 +125,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, ui: &mut Ui<'_>) -> u8 {
         Command::Explain(args) => explain::run(args, ui),
         Command::Review(args) => review::run(args, ui),
         Command::Resolve(args) => resolve::run(args, ui),
+        Command::Verify(args) => verify::run(args, ui),
     };
     let res = res.and_then(|status| {
         ui.stdout.flush().context("could not write to stdout")?;

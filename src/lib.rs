@@ -17,3 +17,5 @@ pub mod report;
 pub mod requests;
 pub mod resolve;
 pub mod review;
+pub mod verify;
+pub mod version;

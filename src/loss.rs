@@ -29,7 +29,7 @@ impl fmt::Display for Direction {
 }
 
 /// A known difference between a PSP and its translation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Loss {
     /// The name of the control and of the difference, such as `run-as-user/default-not-set`; stable.
     pub name: String,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 pub use families::{Family, Pattern};
+pub use mutators::{Mutator, Namespaces};
 
 use crate::api::meta::ObjectRef;
 use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec};
@@ -15,10 +16,20 @@ use crate::controls::CONTROLS;
 use crate::controls::translate::Parameters;
 use crate::diagnostic::Diagnostic;
 use crate::input::Inventory;
+use crate::loss::Loss;
 use crate::rbac::{Granted, SubjectKey};
 use crate::resolve::Grant;
+use crate::version::Version;
 
+use usage::Usage;
+
+mod bystanders;
 mod families;
+mod losses;
+mod mutators;
+mod requesters;
+mod usage;
+mod witness;
 
 /// The kind of the constraints; the ConstraintTemplate's name is the same in lower case.
 pub const CONSTRAINT_KIND: &str = "PodSecurityPolicyAdmission";
@@ -37,6 +48,9 @@ const MOST_IN_PARAMETERS: usize = 200;
 /// Above this many policies a subject's list is not searched for superfluous ones, which takes the square of it.
 const LONGEST_REDUCED: usize = 64;
 
+/// The first release of Gatekeeper whose mutators can be kept to CREATE.
+const KNOWS_OPERATIONS: Version = Version::new(3, 23);
+
 /// What Gatekeeper does with a violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -54,6 +68,12 @@ pub enum EnforcementAction {
 pub struct PlanOptions {
     /// What Gatekeeper does with a violation.
     pub enforcement_action: EnforcementAction,
+    /// Whether mutators fill in defaults.
+    pub mutators: bool,
+    /// The release of Gatekeeper that the output runs on.
+    pub gatekeeper: Version,
+    /// The release of Kubernetes that the output runs on.
+    pub kubernetes: Version,
 }
 
 /// Everything to be rendered.
@@ -61,6 +81,10 @@ pub struct PlanOptions {
 pub struct Bundle {
     /// The constraints, with disjoint namespaces.
     pub constraints: Vec<Constraint>,
+    /// What fills in defaults, sorted by name.
+    pub mutators: Vec<Mutator>,
+    /// Whether mutators can be kept to CREATE.
+    pub mutators_know_operations: bool,
     /// The policies and grants of all constraints, where they are too many to be parameters.
     pub tables: Option<Tables>,
     /// How many policies the template chooses from.
@@ -71,6 +95,8 @@ pub struct Bundle {
     pub policies: Vec<String>,
     /// PSPs that are not in a constraint, because another has the same content, and that other.
     pub merged: BTreeMap<String, String>,
+    /// What Gatekeeper will do otherwise than the plugin, sorted by PSP.
+    pub losses: Vec<Loss>,
     /// What is odd about the policies.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -174,6 +200,20 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
     let mut diagnostics = superfluous.diagnostics();
     diagnostics.extend(open_to_everybody(inventory, grants));
     diagnostics.sort();
+    let mutators = if options.mutators {
+        mutators::mutators(inventory, grants, options.kubernetes)
+    } else {
+        Vec::new()
+    };
+    let usage = Usage::new(inventory, grants);
+    let mut losses = losses::losses(inventory, &usage, &mutators, options.kubernetes);
+    losses.extend(bystanders::losses(
+        inventory,
+        grants,
+        &usage,
+        &mutators,
+        options.kubernetes,
+    ));
     let policies_kept = policies.len();
     let grants_kept = res.values().map(Grants::len).sum();
     let (parameters, tables) = if policies_kept + grants_kept > MOST_IN_PARAMETERS {
@@ -197,6 +237,8 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
             enforcement_action: options.enforcement_action,
             parameters,
         }],
+        mutators,
+        mutators_know_operations: options.gatekeeper >= KNOWS_OPERATIONS,
         tables,
         policies_kept,
         grants_kept,
@@ -206,6 +248,7 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
             .map(|it| it.name.clone())
             .collect(),
         merged,
+        losses,
         diagnostics,
     }
 }

@@ -1,7 +1,8 @@
 //! A [`Bundle`] becomes manifests, through the templates.
 
+use crate::controls::defaults::{Level, MutationKind};
 use crate::manifest::{Folder, Manifest};
-use crate::plan::{Bundle, CONSTRAINT_KIND, Constraint, Pattern, Tables};
+use crate::plan::{Bundle, CONSTRAINT_KIND, Constraint, Mutator, Namespaces, Pattern, Tables};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -14,6 +15,10 @@ use serde_json::ser::{Formatter, Serializer};
 /// The minijinja templates by name.
 const TEMPLATES: &[(&str, &str)] = &[
     (
+        "assign.yaml.j2",
+        include_str!("../templates/assign.yaml.j2"),
+    ),
+    (
         "constraint_template.yaml.j2",
         include_str!("../templates/constraint_template.yaml.j2"),
     ),
@@ -24,6 +29,10 @@ const TEMPLATES: &[(&str, &str)] = &[
     (
         "kustomization.yaml.j2",
         include_str!("../templates/kustomization.yaml.j2"),
+    ),
+    (
+        "modify_set.yaml.j2",
+        include_str!("../templates/modify_set.yaml.j2"),
     ),
     ("report.md.j2", include_str!("../templates/report.md.j2")),
     (
@@ -132,6 +141,9 @@ pub fn render(
             rego => context! { admit => ADMIT.trim_end(), libs => libraries },
         })?,
     }];
+    for mutator in &bundle.mutators {
+        res.extend(render_mutator(bundle, mutator, environment)?);
+    }
     for constraint in &bundle.constraints {
         res.push(render_constraint(bundle, constraint, environment)?);
     }
@@ -178,6 +190,51 @@ fn rego(pattern: &Pattern) -> String {
             format!("{{{}}}", members.join(", "))
         }
     }
+}
+
+/// Writes a mutator, which is one object for the pod or one for each list of containers.
+fn render_mutator(
+    bundle: &Bundle,
+    mutator: &Mutator,
+    environment: &Environment<'_>,
+) -> Result<Vec<Manifest>, RenderError> {
+    let mutation = &mutator.mutation;
+    let prefixes: &[(&str, &str)] = match mutation.level {
+        Level::Pod => &[("", "spec.")],
+        Level::Containers => &[
+            ("-containers", "spec.containers[name:*]."),
+            ("-init-containers", "spec.initContainers[name:*]."),
+        ],
+    };
+    let (kind, template) = match mutation.kind {
+        MutationKind::Assign => ("Assign", "assign.yaml.j2"),
+        MutationKind::ModifySet => ("ModifySet", "modify_set.yaml.j2"),
+    };
+    let template = environment.get_template(template)?;
+    let (namespaces, excluded) = match &mutator.namespaces {
+        Namespaces::Only(names) => (Some(names), None),
+        Namespaces::AllBut(names) => (None, (!names.is_empty()).then_some(names)),
+    };
+    let mut res = Vec::new();
+    for (suffix, prefix) in prefixes {
+        let name = format!("{}{suffix}", mutator.name);
+        res.push(Manifest {
+            folder: Folder::Mutators,
+            kind: kind.to_owned(),
+            text: template.render(context! {
+                name => &name,
+                from => &mutator.policies,
+                create_only => bundle.mutators_know_operations,
+                namespaces => Serde(namespaces),
+                excluded_namespaces => Serde(excluded),
+                location => format!("{prefix}{}", mutation.location),
+                unless => mutation.unless.map(|it| format!("{prefix}{it}")),
+                value => Serde(&mutation.value),
+            })?,
+            name,
+        });
+    }
+    Ok(res)
 }
 
 fn render_constraint(

@@ -8,10 +8,13 @@ use serde::Serialize;
 
 use crate::diagnostic::Diagnostic;
 use crate::input::Inventory;
+use crate::loss::Loss;
 use crate::manifest::{Folder, Manifest};
 use crate::plan::{Bundle, CONSTRAINT_KIND, EnforcementAction};
 use crate::rbac::CLUSTER_ADMIN;
 use crate::render::RenderError;
+
+pub mod verification;
 
 /// The version of the JSON that is written for machines.
 pub const API_VERSION: &str = "psp2gatekeeper/v1";
@@ -38,6 +41,8 @@ pub struct Report {
     pub policies: Vec<PolicyReport>,
     /// What was written, in the order in which it must be applied.
     pub objects: Vec<ObjectReport>,
+    /// What is not equivalent.
+    pub losses: Vec<Loss>,
     /// What is odd about the input, sorted: warnings first.
     pub diagnostics: Vec<Diagnostic>,
     /// What to do next, in order.
@@ -120,6 +125,7 @@ pub fn report(
         enforcement_action,
         policies,
         objects,
+        losses: bundle.losses.clone(),
         diagnostics,
         steps: steps(enforcement_action),
     }

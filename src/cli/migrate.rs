@@ -9,11 +9,13 @@ use crate::cli::files::{self, InputArgs};
 use crate::cli::out_dir::{self, File};
 use crate::cli::{ExitStatus, Ui};
 use crate::input::Inventory;
+use crate::loss::Loss;
 use crate::manifest::{Folder, Manifest};
 use crate::plan::{EnforcementAction, PlanOptions, plan};
 use crate::render::{environment, kustomization, render};
 use crate::report::report;
-use crate::resolve;
+use crate::resolve::{self, Grant};
+use crate::version::Version;
 
 /// Write the Gatekeeper manifests that decide as the PodSecurityPolicies did, and a report.
 #[derive(Args, Debug)]
@@ -38,9 +40,39 @@ pub(crate) struct MigrateArgs {
     #[arg(long, value_enum, value_name = "WHOM")]
     assume_grant: Option<AssumeGrant>,
 
+    #[command(flatten)]
+    target: TargetArgs,
+
     /// Exit with 1 if there is a warning.
     #[arg(long)]
     strict: bool,
+}
+
+/// What the output is written for.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct TargetArgs {
+    /// Write no mutators, so that nothing fills in defaults.
+    #[arg(long)]
+    no_mutators: bool,
+
+    /// The release of Gatekeeper that the output is for; mutators can be kept to new pods since 3.23.
+    #[arg(long, default_value_t = Version::new(3, 23), value_name = "VERSION")]
+    gatekeeper_version: Version,
+
+    /// The release of Kubernetes that the output is for; AppArmor profiles are fields since 1.30.
+    #[arg(long, default_value_t = Version::new(1, 24), value_name = "VERSION")]
+    kubernetes_version: Version,
+}
+
+impl TargetArgs {
+    fn options(self, enforcement_action: EnforcementAction) -> PlanOptions {
+        PlanOptions {
+            enforcement_action,
+            mutators: !self.no_mutators,
+            gatekeeper: self.gatekeeper_version,
+            kubernetes: self.kubernetes_version,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -64,7 +96,7 @@ impl From<Action> for EnforcementAction {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum AssumeGrant {
+pub(crate) enum AssumeGrant {
     /// Everybody may use every policy.
     All,
 }
@@ -83,23 +115,17 @@ Exit codes: 0 done; 1 with --strict if there is a warning; 2 could not be done, 
 
 pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus> {
     let (inventory, mut diagnostics) = files::load(&args.input, ui)?;
-    if inventory.policies.is_empty() && inventory.unusable_policies.is_empty() {
-        bail!(
-            "there is no PodSecurityPolicy in the input; a cluster that has none, with the admission plugin on, forbids every pod"
-        );
-    }
+    check(&inventory, args.assume_grant)?;
     let grants = match args.assume_grant {
         Some(AssumeGrant::All) => resolve::everybody(),
-        None if inventory.roles.is_empty() && inventory.bindings.is_empty() => bail!(
-            "there is no Role, ClusterRole, RoleBinding or ClusterRoleBinding in the input, so nobody may use a PodSecurityPolicy and every pod would be forbidden; add them with -f, or let everybody use every policy with `--assume-grant all`"
-        ),
         None => resolve::grants(&inventory),
     };
     if args.assume_grant.is_none() {
         diagnostics.extend(resolve::diagnostics(&inventory, &grants));
     }
     let enforcement_action = args.enforcement_action.into();
-    let bundle = plan(&inventory, &grants, PlanOptions { enforcement_action });
+    let options = args.target.options(enforcement_action);
+    let bundle = plan(&inventory, &grants, options);
     diagnostics.extend(bundle.diagnostics.iter().cloned());
     diagnostics.sort();
     let environment = environment()?;
@@ -153,12 +179,35 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     })
 }
 
-/// Returns what would be written for the inventory, by RBAC.
-pub(crate) fn manifests(
+/// Checks that there is something to migrate.
+///
+/// # Errors
+///
+/// When there is no policy, or nobody who may use one.
+pub(crate) fn check(
     inventory: &Inventory,
-    enforcement_action: EnforcementAction,
-) -> anyhow::Result<Vec<Manifest>> {
-    let grants = resolve::grants(inventory);
-    let bundle = plan(inventory, &grants, PlanOptions { enforcement_action });
-    Ok(render(&bundle, &environment()?)?)
+    assume_grant: Option<AssumeGrant>,
+) -> anyhow::Result<()> {
+    if inventory.policies.is_empty() && inventory.unusable_policies.is_empty() {
+        bail!(
+            "there is no PodSecurityPolicy in the input; a cluster that has none, with the admission plugin on, forbids every pod"
+        );
+    }
+    if assume_grant.is_none() && inventory.roles.is_empty() && inventory.bindings.is_empty() {
+        bail!(
+            "there is no Role, ClusterRole, RoleBinding or ClusterRoleBinding in the input, so nobody may use a PodSecurityPolicy and every pod would be forbidden; add them with -f, or let everybody use every policy with `--assume-grant all`"
+        );
+    }
+    Ok(())
+}
+
+/// Returns what would be written for the inventory, and its losses.
+pub(crate) fn now(
+    inventory: &Inventory,
+    grants: &[Grant],
+    target: TargetArgs,
+) -> anyhow::Result<(Vec<Manifest>, Vec<Loss>)> {
+    let bundle = plan(inventory, grants, target.options(EnforcementAction::Deny));
+    let manifests = render(&bundle, &environment()?)?;
+    Ok((manifests, bundle.losses))
 }

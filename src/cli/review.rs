@@ -13,7 +13,6 @@ use crate::cli::files::{self, InputArgs};
 use crate::cli::{ExitStatus, Output, Ui, migrate, out_dir};
 use crate::gatekeeper::GatekeeperAdmission;
 use crate::input::{self, Inventory, Source};
-use crate::plan::EnforcementAction;
 use crate::psp::{Outcome, PspAdmission};
 use crate::resolve::{self, Grant};
 use crate::review::{Review, request, review, routes};
@@ -41,6 +40,9 @@ pub(crate) struct ReviewArgs {
     #[arg(long, value_name = "DIR")]
     manifests: Option<PathBuf>,
 
+    #[command(flatten)]
+    target: migrate::TargetArgs,
+
     /// How to write it: for people, or one JSON object a line.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -65,12 +67,13 @@ const BATCH: usize = 1024;
 pub(crate) fn run(args: &ReviewArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus> {
     let (inventory, diagnostics) = files::load(&args.input, ui)?;
     files::tell(&diagnostics, ui)?;
+    let grants = resolve::grants(&inventory);
     let manifests = match &args.manifests {
         Some(directory) => out_dir::read(directory)?,
-        None => migrate::manifests(&inventory, EnforcementAction::Deny)?,
+        None => migrate::now(&inventory, &grants, args.target)?.0,
     };
     let session = Session {
-        grants: resolve::grants(&inventory),
+        grants,
         psp: PspAdmission::new(&inventory),
         gatekeeper: GatekeeperAdmission::from_manifests(&manifests, &inventory.namespaces)?,
         asker: args.as_user.as_ref().map(|username| UserInfo {

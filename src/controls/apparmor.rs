@@ -20,10 +20,20 @@
 
 use serde_json::{Map, Value, json};
 
-use super::translate::{Parameters, Translate, as_set, is_subset, parameters, split};
+use super::defaults::{Caveat, DefaultValue, Mutation, Place};
+use super::probe::Probe;
+use super::translate::{Parameters, Translate, as_set, has, is_subset, parameters, split};
 use super::{Control, FieldError, Semantics, quoted};
-use crate::api::core::{APPARMOR_CONTAINER_PREFIX, Container, ContainerRef, Pod};
+use crate::api::core::{
+    APPARMOR_CONTAINER_PREFIX, Container, ContainerRef, LOCALHOST_PREFIX, Pod, RUNTIME_DEFAULT,
+    UNCONFINED,
+};
 use crate::api::policy::{PodSecurityPolicy, PodSecurityPolicySpec};
+use crate::loss::Direction;
+use crate::version::Version;
+
+/// The first release of Kubernetes with a field for the profile.
+const FIELD_SINCE: Version = Version::new(1, 30);
 
 /// The control `apparmor`.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +46,24 @@ impl Control for AppArmor {
 
     fn fields(&self) -> &'static [&'static str] {
         &["appArmor"]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let allowed = psp.app_armor.allowed.as_deref().map(split);
+        let usual = ["runtime/default", "unconfined", "localhost/unlisted", ""];
+        let profiles = allowed.into_iter().flatten();
+        let profiles = profiles
+            .chain([psp.app_armor.default.clone()])
+            .chain(usual.map(str::to_owned));
+        profiles
+            .map(Value::from)
+            .chain([Value::Null])
+            .map(|it| Probe::container_annotation(APPARMOR_CONTAINER_PREFIX, it))
+            .collect()
+    }
+
+    fn fills_in(&self) -> &'static [&'static str] {
+        &[APPARMOR_CONTAINER_PREFIX]
     }
 }
 
@@ -100,6 +128,49 @@ impl Translate for AppArmor {
             (Some(outer), Some(inner)) => is_subset(&split(inner), &split(outer)),
         };
         allowed && (!must_be_set(wide) || must_be_set(narrow))
+    }
+
+    fn defaults(&self, psp: &PodSecurityPolicySpec, kubernetes: Version) -> Vec<DefaultValue> {
+        let default = &psp.app_armor.default;
+        if default.is_empty() {
+            return Vec::new();
+        }
+        let field = field_for(default).filter(|_| kubernetes >= FIELD_SINCE);
+        let mutation = field.map(|field| {
+            let caveat = Caveat {
+                name: "default-on-pod",
+                direction: Direction::Differs,
+                why: "the default is written as a field of the pod, not as an annotation for each container".to_owned(),
+                pod: json!({}),
+            };
+            Mutation::on_pod("securityContext.appArmorProfile", field).but(caveat)
+        });
+        vec![DefaultValue {
+            field: "metadata.annotations[apparmor.security.beta.kubernetes.io/defaultProfileName]",
+            place: Place::Annotations(APPARMOR_CONTAINER_PREFIX),
+            mutation,
+        }]
+    }
+
+    fn is_safe(&self, psp: &PodSecurityPolicySpec, mutation: &Mutation) -> bool {
+        let Some(listed) = psp.app_armor.allowed.as_deref().map(split) else {
+            return true;
+        };
+        let accepts = |profile: &str| !profile.is_empty() && has(&listed, profile);
+        let accepts_mutation = listed
+            .iter()
+            .any(|it| field_for(it).as_ref() == Some(&mutation.value));
+        !accepts_mutation || accepts(&psp.app_armor.default)
+    }
+}
+
+/// The field that says the same as the annotation of a container.
+fn field_for(profile: &str) -> Option<Value> {
+    match profile.strip_prefix(LOCALHOST_PREFIX) {
+        Some(name) => Some(json!({ "type": "Localhost", "localhostProfile": name })),
+        None if profile == RUNTIME_DEFAULT => Some(json!({ "type": "RuntimeDefault" })),
+        None if profile == UNCONFINED => Some(json!({ "type": "Unconfined" })),
+        None => None,
     }
 }
 

@@ -21,12 +21,16 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::defaults::{Caveat, DefaultValue, Mutation, Place};
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, as_set, has, is_subset, parameters};
 use super::{Control, FieldError, NULL, Semantics, list_of, quoted};
 use crate::api::core::{Container, ContainerRef, Pod, strings};
 use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec};
+use crate::loss::Direction;
+use crate::version::Version;
 
 /// The control `capabilities`.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +47,59 @@ impl Control for Capabilities {
             "defaultAddCapabilities",
             "requiredDropCapabilities",
         ]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let add = |names: &[&String]| {
+            let names: BTreeSet<_> = psp
+                .default_add_capabilities
+                .iter()
+                .chain(names.to_vec())
+                .collect();
+            Probe::container(&["securityContext", "capabilities", "add"], json!(names))
+        };
+        let drop = |names: &[&str]| {
+            Probe::container(&["securityContext", "capabilities", "drop"], json!(names))
+        };
+        let mut names: BTreeSet<String> = KNOWN.iter().map(|it| (*it).to_owned()).collect();
+        names.extend(psp.allowed_capabilities.iter().cloned());
+        names.extend(psp.required_drop_capabilities.iter().cloned());
+        let mut res: Vec<Probe> = names.iter().map(|it| add(&[it])).collect();
+        res.push(Probe::security("capabilities", Value::Null));
+        res.push(Probe::security("capabilities", json!({})));
+        let required: Vec<&str> = psp
+            .required_drop_capabilities
+            .iter()
+            .map(String::as_str)
+            .collect();
+        let defaults = psp.default_add_capabilities.iter().map(String::as_str);
+        res.extend([
+            drop(&[]),
+            drop(&["ALL"]),
+            drop(&["NET_RAW"]),
+            drop(&required),
+        ]);
+        // One required name missing at a time, and one default name dropped.
+        for missing in &required {
+            let rest: Vec<&str> = required
+                .iter()
+                .copied()
+                .filter(|it| it != missing)
+                .collect();
+            res.push(drop(&rest));
+        }
+        for dropped in defaults {
+            let names: Vec<&str> = required.iter().copied().chain([dropped]).collect();
+            res.push(
+                Probe::container(&["securityContext", "capabilities", "add"], Value::Null)
+                    .and(drop(&names)),
+            );
+        }
+        res
+    }
+
+    fn fills_in(&self) -> &'static [&'static str] {
+        &["capabilities"]
     }
 }
 
@@ -151,7 +208,98 @@ impl Translate for Capabilities {
                 &narrow.required_drop_capabilities,
             )
     }
+
+    fn defaults(&self, psp: &PodSecurityPolicySpec, _kubernetes: Version) -> Vec<DefaultValue> {
+        let mut res = Vec::new();
+        if !psp.default_add_capabilities.is_empty() {
+            let caveat = Caveat {
+                name: "default-only-without-capabilities",
+                direction: Direction::Stricter,
+                why: "a container that says anything about capabilities gets no default ones, because Gatekeeper cannot spare those that it drops".to_owned(),
+                pod: json!({
+                    "spec": { "containers": [{ "securityContext": { "capabilities": {} } }] },
+                }),
+            };
+            let names = as_set(&psp.default_add_capabilities);
+            let mutation = Mutation {
+                unless: Some("securityContext.capabilities"),
+                ..Mutation::in_list("securityContext.capabilities.add", names)
+            };
+            res.push(DefaultValue {
+                field: "spec.defaultAddCapabilities",
+                place: Place::Containers(&["capabilities", "add"]),
+                mutation: Some(mutation.but(caveat)),
+            });
+        }
+        if !psp.required_drop_capabilities.is_empty() {
+            let names = as_set(&psp.required_drop_capabilities);
+            let caveat = Caveat {
+                name: "lists-not-rewritten",
+                direction: Direction::Differs,
+                why: "what is required is added to the end of the list, where the plugin wrote the lists of added and dropped capabilities anew, sorted and each capability once".to_owned(),
+                pod: json!({
+                    "spec": { "containers": [{
+                        "securityContext": { "capabilities": { "drop": ["KILL", "KILL"] } },
+                    }] },
+                }),
+            };
+            let mutation =
+                Mutation::in_list("securityContext.capabilities.drop", names).but(caveat);
+            res.push(DefaultValue {
+                field: "spec.requiredDropCapabilities",
+                place: Place::Containers(&["capabilities", "drop"]),
+                mutation: Some(mutation),
+            });
+        }
+        res
+    }
 }
+
+/// The capabilities of Linux, and what stands for all of them.
+const KNOWN: [&str; 42] = [
+    "ALL",
+    "AUDIT_CONTROL",
+    "AUDIT_READ",
+    "AUDIT_WRITE",
+    "BLOCK_SUSPEND",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "KILL",
+    "LEASE",
+    "LINUX_IMMUTABLE",
+    "MAC_ADMIN",
+    "MAC_OVERRIDE",
+    "MKNOD",
+    "NET_ADMIN",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_RAW",
+    "PERFMON",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYSLOG",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_CHROOT",
+    "SYS_MODULE",
+    "SYS_NICE",
+    "SYS_PACCT",
+    "SYS_PTRACE",
+    "SYS_RAWIO",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "WAKE_ALARM",
+];
 
 /// One of the two lists of `capabilities`; absent and empty differ in messages.
 fn list<'a>(capabilities: Option<&'a Value>, key: &str) -> Option<Vec<&'a str>> {

@@ -22,10 +22,14 @@
 
 use serde_json::{Value, json};
 
+use super::defaults::{Caveat, DefaultValue, Mutation, Place};
+use super::probe::{HIGHEST_ID, Probe, around};
 use super::translate::{Parameters, Translate, id_ranges, parameters, ranges_within};
 use super::{Control, FieldError, Semantics, list_of};
 use crate::api::core::{Container, ContainerRef, Pod};
 use crate::api::policy::{GroupStrategy, IdRanges, PodSecurityPolicy, PodSecurityPolicySpec};
+use crate::loss::Direction;
+use crate::version::Version;
 
 /// The control `groups`.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +41,35 @@ impl Control for Groups {
     }
 
     fn fields(&self) -> &'static [&'static str] {
+        &["runAsGroup", "supplementalGroups", "fsGroup"]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let mut res = vec![
+            Probe::pod_security("runAsGroup", Value::Null)
+                .and(Probe::security("runAsGroup", Value::Null)),
+            Probe::pod_security("fsGroup", Value::Null),
+            Probe::pod_security("supplementalGroups", Value::Null),
+        ];
+        for group in boundaries(&psp.run_as_group) {
+            res.push(Probe::security("runAsGroup", group));
+            res.push(
+                Probe::pod_security("runAsGroup", group)
+                    .and(Probe::security("runAsGroup", Value::Null)),
+            );
+        }
+        for group in boundaries(&psp.fs_group) {
+            res.push(Probe::pod_security("fsGroup", group));
+        }
+        let groups = boundaries(&psp.supplemental_groups);
+        for group in &groups {
+            res.push(Probe::pod_security("supplementalGroups", json!([group])));
+        }
+        res.push(Probe::pod_security("supplementalGroups", json!(groups)));
+        res
+    }
+
+    fn fills_in(&self) -> &'static [&'static str] {
         &["runAsGroup", "supplementalGroups", "fsGroup"]
     }
 }
@@ -111,6 +144,46 @@ impl Translate for Groups {
             && strategy_covers(&wide.supplemental_groups, &narrow.supplemental_groups)
             && strategy_covers(&wide.fs_group, &narrow.fs_group)
     }
+
+    fn defaults(&self, psp: &PodSecurityPolicySpec, _kubernetes: Version) -> Vec<DefaultValue> {
+        let mut res = Vec::new();
+        if let GroupStrategy::MustRunAs(ranges) = &psp.run_as_group {
+            let caveat = Caveat {
+                name: "default-on-pod",
+                direction: Direction::Differs,
+                why: "the default group is written on the pod, not on each container that has none"
+                    .to_owned(),
+                pod: json!({}),
+            };
+            let mutation =
+                Mutation::on_pod("securityContext.runAsGroup", ranges.first.min.into()).but(caveat);
+            res.push(DefaultValue {
+                field: "spec.runAsGroup",
+                place: Place::Containers(&["runAsGroup"]),
+                mutation: Some(mutation),
+            });
+        }
+        if let GroupStrategy::MustRunAs(ranges) = &psp.supplemental_groups {
+            let groups = json!([ranges.first.min]);
+            res.push(DefaultValue {
+                field: "spec.supplementalGroups",
+                place: Place::Pod(&["spec", "securityContext", "supplementalGroups"]),
+                mutation: Some(Mutation::on_pod(
+                    "securityContext.supplementalGroups",
+                    groups,
+                )),
+            });
+        }
+        if let GroupStrategy::MustRunAs(ranges) = &psp.fs_group {
+            let group = ranges.first.min.into();
+            res.push(DefaultValue {
+                field: "spec.fsGroup",
+                place: Place::Pod(&["spec", "securityContext", "fsGroup"]),
+                mutation: Some(Mutation::on_pod("securityContext.fsGroup", group)),
+            });
+        }
+        res
+    }
 }
 
 fn strategy(strategy: &GroupStrategy) -> Value {
@@ -174,6 +247,17 @@ fn validate(
             acc.push(FieldError::invalid(path, &value, &detail));
         }
     }
+}
+
+/// Groups on both sides of what the strategy allows.
+fn boundaries(strategy: &GroupStrategy) -> Vec<i64> {
+    let ranges = match strategy {
+        GroupStrategy::MustRunAs(ranges) | GroupStrategy::MayRunAs(ranges) => {
+            ranges.iter().map(|it| (it.min, it.max)).collect()
+        }
+        GroupStrategy::RunAsAny => Vec::new(),
+    };
+    around(ranges, &[0, 1, 1000], 0, HIGHEST_ID)
 }
 
 #[cfg(test)]

@@ -18,10 +18,13 @@
 
 use serde_json::{Value, json};
 
+use super::defaults::{DefaultValue, Mutation, Place};
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, parameters};
 use super::{Control, FieldError, NULL, Semantics};
 use crate::api::core::{Container, ContainerRef, Pod};
 use crate::api::policy::{PodSecurityPolicy, PodSecurityPolicySpec};
+use crate::version::Version;
 
 /// The control `privilege_escalation`.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +40,16 @@ impl Control for PrivilegeEscalation {
             "allowPrivilegeEscalation",
             "defaultAllowPrivilegeEscalation",
         ]
+    }
+
+    fn probes(&self, _psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        [Value::Null, true.into(), false.into()]
+            .map(|it| Probe::security("allowPrivilegeEscalation", it))
+            .to_vec()
+    }
+
+    fn fills_in(&self) -> &'static [&'static str] {
+        &["allowPrivilegeEscalation"]
     }
 }
 
@@ -90,6 +103,20 @@ impl Translate for PrivilegeEscalation {
         };
         (wide.allow_privilege_escalation || !narrow.allow_privilege_escalation)
             && (!must_be_set(wide) || must_be_set(narrow))
+    }
+
+    fn defaults(&self, psp: &PodSecurityPolicySpec, _kubernetes: Version) -> Vec<DefaultValue> {
+        let (field, value) = match psp.default_allow_privilege_escalation {
+            Some(value) => ("spec.defaultAllowPrivilegeEscalation", value),
+            None if !psp.allow_privilege_escalation => ("spec.allowPrivilegeEscalation", false),
+            None => return Vec::new(),
+        };
+        let location = "securityContext.allowPrivilegeEscalation";
+        vec![DefaultValue {
+            field,
+            place: Place::Containers(&["allowPrivilegeEscalation"]),
+            mutation: Some(Mutation::on_containers(location, value.into())),
+        }]
     }
 }
 

@@ -17,10 +17,13 @@
 
 use serde_json::{Value, json};
 
+use super::defaults::{DefaultValue, Mutation, Place};
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, parameters};
 use super::{Control, FieldError, NULL, Semantics};
 use crate::api::core::{Container, ContainerRef, Pod};
 use crate::api::policy::{PodSecurityPolicy, PodSecurityPolicySpec};
+use crate::version::Version;
 
 /// The control `read_only_root_filesystem`.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +35,16 @@ impl Control for ReadOnlyRootFilesystem {
     }
 
     fn fields(&self) -> &'static [&'static str] {
+        &["readOnlyRootFilesystem"]
+    }
+
+    fn probes(&self, _psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        [Value::Null, true.into(), false.into()]
+            .map(|it| Probe::security("readOnlyRootFilesystem", it))
+            .to_vec()
+    }
+
+    fn fills_in(&self) -> &'static [&'static str] {
         &["readOnlyRootFilesystem"]
     }
 }
@@ -83,6 +96,18 @@ impl Translate for ReadOnlyRootFilesystem {
 
     fn covers(&self, wide: &PodSecurityPolicySpec, narrow: &PodSecurityPolicySpec) -> bool {
         !wide.read_only_root_filesystem || narrow.read_only_root_filesystem
+    }
+
+    fn defaults(&self, psp: &PodSecurityPolicySpec, _kubernetes: Version) -> Vec<DefaultValue> {
+        if !psp.read_only_root_filesystem {
+            return Vec::new();
+        }
+        let location = "securityContext.readOnlyRootFilesystem";
+        vec![DefaultValue {
+            field: "spec.readOnlyRootFilesystem",
+            place: Place::Containers(&["readOnlyRootFilesystem"]),
+            mutation: Some(Mutation::on_containers(location, true.into())),
+        }]
     }
 }
 

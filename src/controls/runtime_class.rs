@@ -19,10 +19,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::defaults::{DefaultValue, Mutation, Place};
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, as_set, has, is_subset, parameters};
 use super::{Control, FieldError, Semantics, quoted};
 use crate::api::core::Pod;
 use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec};
+use crate::version::Version;
 
 /// The control `runtime_class`.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +38,25 @@ impl Control for RuntimeClass {
 
     fn fields(&self) -> &'static [&'static str] {
         &["runtimeClass"]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let strategy = psp.runtime_class.as_ref();
+        let named = strategy
+            .into_iter()
+            .flat_map(|it| it.allowed.iter().chain(&it.default));
+        named
+            .map(String::as_str)
+            .filter(|it| *it != ALL)
+            .chain(["unlisted"])
+            .map(Value::from)
+            .chain([Value::Null])
+            .map(|it| Probe::pod(&["spec", "runtimeClassName"], it))
+            .collect()
+    }
+
+    fn fills_in(&self) -> &'static [&'static str] {
+        &["runtimeClassName"]
     }
 }
 
@@ -91,6 +113,17 @@ impl Translate for RuntimeClass {
         (has(&outer.allowed, ALL)
             || (!has(&inner.allowed, ALL) && is_subset(&inner.allowed, &outer.allowed)))
             && (outer.default.is_none() || inner.default.is_some())
+    }
+
+    fn defaults(&self, psp: &PodSecurityPolicySpec, _kubernetes: Version) -> Vec<DefaultValue> {
+        let strategy = psp.runtime_class.as_ref();
+        let default = strategy.and_then(|it| it.default.as_deref());
+        let defaults = default.map(|class| DefaultValue {
+            field: "spec.runtimeClass",
+            place: Place::Pod(&["spec", "runtimeClassName"]),
+            mutation: Some(Mutation::on_pod("runtimeClassName", class.into())),
+        });
+        defaults.into_iter().collect()
     }
 }
 

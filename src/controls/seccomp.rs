@@ -24,12 +24,24 @@
 
 use serde_json::{Map, Value, json};
 
+use super::defaults::{Caveat, DefaultValue, Mutation, Place};
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, as_set, has, is_subset, parameters, split};
 use super::{Control, FieldError, Semantics};
 use crate::api::core::{
     Container, DOCKER_DEFAULT, Pod, RUNTIME_DEFAULT, SECCOMP_CONTAINER_PREFIX, SECCOMP_POD,
+    UNCONFINED, seccomp_annotation_for, seccomp_field_for,
 };
 use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec};
+use crate::loss::Direction;
+use crate::version::Version;
+
+/// The annotation of the policy that names the default, as the field of a default.
+const SECCOMP_DEFAULT_FIELD: &str =
+    "metadata.annotations[seccomp.security.alpha.kubernetes.io/defaultProfileName]";
+
+/// The first release of Kubernetes that does not read seccomp annotations.
+const ANNOTATIONS_UNREAD: Version = Version::new(1, 27);
 
 /// The control `seccomp`.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +54,51 @@ impl Control for Seccomp {
 
     fn fields(&self) -> &'static [&'static str] {
         &["seccomp"]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let allowed = psp.seccomp.allowed.as_deref().map(split);
+        let usual = [
+            RUNTIME_DEFAULT,
+            DOCKER_DEFAULT,
+            UNCONFINED,
+            "localhost/unlisted",
+        ];
+        let mut profiles: Vec<String> = allowed.into_iter().flatten().collect();
+        profiles.push(psp.seccomp.default.clone());
+        profiles.extend(usual.map(str::to_owned));
+        profiles.sort();
+        profiles.dedup();
+        profiles.retain(|it| !it.is_empty() && it != ALL);
+        // No profile anywhere, so that the one that a probe gives is the only one.
+        let none = Probe::annotation(SECCOMP_POD, Value::Null)
+            .and(Probe::pod_security("seccompProfile", Value::Null))
+            .and(Probe::container_annotation(
+                SECCOMP_CONTAINER_PREFIX,
+                Value::Null,
+            ))
+            .and(Probe::security("seccompProfile", Value::Null));
+        let mut res = vec![none.clone()];
+        for profile in profiles {
+            let annotation = Value::from(profile.as_str());
+            res.push(Probe::container_annotation(
+                SECCOMP_CONTAINER_PREFIX,
+                annotation.clone(),
+            ));
+            res.push(none.clone().and(Probe::annotation(SECCOMP_POD, annotation)));
+            if let Some(field) = seccomp_field_for(&profile) {
+                res.push(Probe::security("seccompProfile", field.clone()));
+                res.push(
+                    none.clone()
+                        .and(Probe::pod_security("seccompProfile", field)),
+                );
+            }
+        }
+        res
+    }
+
+    fn fills_in(&self) -> &'static [&'static str] {
+        &[SECCOMP_POD, "seccompProfile"]
     }
 }
 
@@ -94,6 +151,46 @@ impl Translate for Seccomp {
                 && is_subset(&inner, &outer));
         profiles && (wide.seccomp.default.is_empty() || !narrow.seccomp.default.is_empty())
     }
+
+    fn defaults(&self, psp: &PodSecurityPolicySpec, kubernetes: Version) -> Vec<DefaultValue> {
+        let default = &psp.seccomp.default;
+        if default.is_empty() {
+            return Vec::new();
+        }
+        let mutation = seccomp_field_for(default).map(|field| {
+            let mut res = Mutation::on_pod("securityContext.seccompProfile", field.clone());
+            let other = allowed(psp)
+                .into_iter()
+                .map(|it| if it == ALL { UNCONFINED.to_owned() } else { it })
+                .find(|it| seccomp_field_for(it).is_some_and(|it| it != field));
+            if let Some(other) = other {
+                res = res.but(annotation_alone(&other, kubernetes));
+            }
+            if default == DOCKER_DEFAULT {
+                res = res.but(Caveat {
+                    name: "default-by-its-new-name",
+                    direction: Direction::Differs,
+                    why: "the default is written as a field, to which the API server adds the annotation `runtime/default`, where the plugin wrote `docker/default`".to_owned(),
+                    pod: json!({}),
+                });
+            }
+            res
+        });
+        vec![DefaultValue {
+            field: SECCOMP_DEFAULT_FIELD,
+            place: Place::Pod(&["metadata", "annotations", SECCOMP_POD]),
+            mutation,
+        }]
+    }
+
+    fn is_safe(&self, psp: &PodSecurityPolicySpec, mutation: &Mutation) -> bool {
+        let listed = allowed(psp);
+        let accepts = |profile: &str| {
+            has(&listed, ALL) || has(&listed, profile) || (listed.is_empty() && profile.is_empty())
+        };
+        let profile = seccomp_annotation_for(Some(&mutation.value)).unwrap_or_default();
+        !accepts(&profile) || accepts(&psp.seccomp.default)
+    }
 }
 
 /// The profiles that may be set, where `docker/default` and `runtime/default` bring each other.
@@ -111,6 +208,23 @@ fn allowed(psp: &PodSecurityPolicySpec) -> Vec<String> {
         res.extend(pair.map(str::to_owned));
     }
     res
+}
+
+/// What becomes of a pod whose profile is an annotation alone, where the mutator sees no field and writes one.
+fn annotation_alone(profile: &str, kubernetes: Version) -> Caveat {
+    let (direction, why) = if kubernetes < ANNOTATIONS_UNREAD {
+        let why = "a pod that names another profile by its annotation alone gets the default as its field, and the API server refuses a pod whose annotation and field differ";
+        (Direction::Stricter, why)
+    } else {
+        let why = "a pod that names another profile by its annotation alone, which no release since Kubernetes 1.27 reads, gets the default";
+        (Direction::Differs, why)
+    };
+    Caveat {
+        name: "annotation-alone",
+        direction,
+        why: why.to_owned(),
+        pod: json!({ "metadata": { "annotations": { SECCOMP_POD: profile } } }),
+    }
 }
 
 fn validate(acc: &mut Vec<FieldError>, psp: &PodSecurityPolicy, key: &str, profile: &str) {

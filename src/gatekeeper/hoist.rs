@@ -157,7 +157,7 @@ impl<'a> Hoister<'a> {
         let Some(negation) = statement.pointer("/literal/NotExpr") else {
             return false;
         };
-        let Some(start) = syntax::span(negation).map(|it| it.start) else {
+        let Some(start) = syntax::span(negation).and_then(|it| Some(self.whole(it)?.start)) else {
             return false;
         };
         let mut found = Vec::new();

@@ -1,0 +1,271 @@
+//! What mutators do to pods of those for whom they were not made.
+//!
+//! A mutator acts on every pod of a namespace.
+//! Administrators, and service accounts of other namespaces, may let a pod have policies that nobody else may; see
+//! [`is_bystander`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
+
+use super::losses::{Reach, defaults};
+use super::mutators::{Mutator, Namespaces, creates_none, is_bystander};
+use super::requesters::Requesters;
+use super::usage::{Identity, Usage, Users, by_subjects, service_account, subject_text};
+use super::witness;
+use crate::admission::AdmissionRequest;
+use crate::api::core::Pod;
+use crate::api::policy::PodSecurityPolicy;
+use crate::controls::defaults::Place;
+use crate::input::Inventory;
+use crate::loss::{Direction, Loss};
+use crate::rbac::SubjectKey;
+use crate::resolve::Grant;
+use crate::version::Version;
+
+/// With how many subjects and namespaces each a witness is looked for.
+const MOST_TRIED: usize = 2;
+
+/// With more usable policies than this, only a pod that asks for nothing is tried.
+const MOST_ASKED: usize = 12;
+
+/// Tells of what becomes of the pods of bystanders, by the field that is filled in.
+pub(super) fn losses(
+    inventory: &Inventory,
+    grants: &[Grant],
+    usage: &Usage<'_>,
+    mutators: &[Mutator],
+    kubernetes: Version,
+) -> Vec<Loss> {
+    let mut fields = BTreeMap::new();
+    for psp in &inventory.policies {
+        for (control, default) in defaults(psp, kubernetes) {
+            let location = default.mutation.map(|it| it.location);
+            fields.insert((control, default.place), (default.field, location));
+        }
+    }
+    let mut res = Vec::new();
+    for (subjects, scopes) in bystanders(inventory, grants) {
+        let search = Search {
+            usage,
+            mutators,
+            fields: &fields,
+            subjects: &subjects,
+            reach: &reach(&scopes, mutators),
+        };
+        let names: Vec<String> = subjects.iter().map(|it| subject_text(it)).collect();
+        for ((control, what), found) in search.run() {
+            res.push(Loss {
+                name: format!("{control}/{}", what.name()),
+                direction: what.direction(),
+                psp: found.psp.name.clone(),
+                field: found.field.to_owned(),
+                namespaces: search.reach.names.iter().cloned().collect(),
+                subjects: names.clone(),
+                why: what.why().to_owned(),
+                witness: found.witness,
+            });
+        }
+    }
+    res
+}
+
+fn bystanders<'a>(inventory: &Inventory, grants: &'a [Grant]) -> Users<'a> {
+    let requesters = Requesters::new(inventory);
+    let mut subjects = BTreeMap::<_, BTreeSet<&SubjectKey>>::new();
+    for grant in grants {
+        let scope = grant.namespace.as_deref();
+        if is_bystander(grant, scope, &requesters) {
+            subjects.entry(scope).or_default().insert(&grant.subject);
+        }
+        if let Some(namespace) = creates_none(&grant.subject, &requesters) {
+            let own = subjects.entry(Some(namespace)).or_default();
+            own.insert(&grant.subject);
+        }
+    }
+    by_subjects(&subjects)
+}
+
+/// The namespaces of the scopes in which there is any mutator.
+fn reach(scopes: &BTreeSet<Option<&str>>, mutators: &[Mutator]) -> Reach {
+    let mut res = Reach::default();
+    for scope in scopes {
+        for mutator in mutators {
+            match (scope, &mutator.namespaces) {
+                (Some(namespace), reached) if reached.contains(namespace) => res.add(namespace),
+                (Some(_), _) => {}
+                (None, Namespaces::Only(names)) => names.iter().for_each(|it| res.add(it)),
+                (None, Namespaces::AllBut(names)) => res.add_others(names),
+            }
+        }
+    }
+    res
+}
+
+/// What becomes of a bystander's pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    /// It gets a default that its policy does not fill in.
+    ForAll,
+    /// It lacks a default that its policy fills in, because a mutator made it one that another policy accepts.
+    OfAnother,
+    /// It is refused.
+    InTheWay,
+}
+
+impl What {
+    fn name(self) -> &'static str {
+        match self {
+            Self::ForAll => "default-for-all",
+            Self::OfAnother => "default-of-another-policy",
+            Self::InTheWay => "default-in-the-way",
+        }
+    }
+
+    fn direction(self) -> Direction {
+        match self {
+            Self::ForAll | Self::OfAnother => Direction::Differs,
+            Self::InTheWay => Direction::Stricter,
+        }
+    }
+
+    fn why(self) -> &'static str {
+        match self {
+            Self::ForAll => {
+                "the default of the namespace is filled in whoever creates a pod, also where one may use a policy without it"
+            }
+            Self::OfAnother => {
+                "with the defaults of the namespace another policy accepts the pod, and the default of the policy that the plugin would have chosen is not filled in"
+            }
+            Self::InTheWay => {
+                "the default of the namespace is filled in whoever creates a pod, and the policies that would accept the pod, or the API server, refuse it so"
+            }
+        }
+    }
+}
+
+/// The PSP's field and the path that a mutator writes, by control and place.
+type Fields = BTreeMap<(&'static str, Place), (&'static str, Option<&'static str>)>;
+
+struct Search<'a> {
+    usage: &'a Usage<'a>,
+    mutators: &'a [Mutator],
+    fields: &'a Fields,
+    subjects: &'a BTreeSet<&'a SubjectKey>,
+    reach: &'a Reach,
+}
+
+/// A request, and the policy by which the plugin admits it.
+struct Found<'a> {
+    psp: &'a PodSecurityPolicy,
+    field: &'static str,
+    witness: AdmissionRequest,
+}
+
+impl<'a> Search<'a> {
+    /// Requests for all that can be found, by control.
+    fn run(&self) -> BTreeMap<(&'static str, What), Found<'a>> {
+        let mut res = BTreeMap::new();
+        for namespace in self.reach.tried.iter().take(MOST_TRIED) {
+            for subject in self.subjects.iter().take(MOST_TRIED) {
+                let others = self.subjects.iter().filter_map(|it| service_account(it));
+                let accounts = others.map(|(_, name)| name).chain(["default"]);
+                let creating = accounts.filter_map(|it| Identity::creating(subject, namespace, it));
+                let identity = Identity::of(subject, namespace);
+                for identity in iter::once(identity).chain(creating.take(MOST_TRIED)) {
+                    self.try_identity(&mut res, &identity, namespace);
+                }
+            }
+        }
+        res
+    }
+
+    fn try_identity(
+        &self,
+        acc: &mut BTreeMap<(&'static str, What), Found<'a>>,
+        identity: &Identity,
+        namespace: &str,
+    ) {
+        let usable = self.usage.usable(identity, namespace);
+        let pods: Vec<Pod> = if usable.len() > MOST_ASKED {
+            let first = usable.first().map(|it| witness::pods(it));
+            first.into_iter().flatten().take(1).collect()
+        } else {
+            usable.iter().flat_map(|it| self.pods(it)).collect()
+        };
+        for pod in pods {
+            let Some((psp, _)) = witness::choice(&usable, &pod) else {
+                continue;
+            };
+            for (control, field, what) in self.outcome(&usable, psp, &pod, namespace) {
+                acc.entry((control, what)).or_insert_with(|| Found {
+                    psp,
+                    field,
+                    witness: witness::request(identity, namespace, pod.clone()),
+                });
+            }
+        }
+    }
+
+    /// Pods that lack all, none and each of what the policy fills in, and those that lack what a mutator may fill in.
+    fn pods(&self, psp: &PodSecurityPolicy) -> Vec<Pod> {
+        let mut res = Vec::new();
+        for pod in witness::pods(psp) {
+            for (_, place) in self.fields.keys() {
+                res.push(witness::lacking(psp, &pod, [*place]));
+            }
+            let by_mutator = self.fields.iter().filter(|(_, (_, location))| {
+                let mut mutators = self.mutators.iter();
+                mutators.any(|it| Some(it.mutation.location) == *location)
+            });
+            let places = by_mutator.map(|((_, place), _)| *place);
+            res.push(witness::lacking(psp, &pod, places));
+            res.push(witness::admitted(psp, &pod));
+            res.push(pod);
+        }
+        res.dedup();
+        res
+    }
+
+    /// In which fields the two worlds differ about a pod that the plugin admits by the policy.
+    fn outcome(
+        &self,
+        usable: &[&PodSecurityPolicy],
+        psp: &PodSecurityPolicy,
+        pod: &Pod,
+        namespace: &str,
+    ) -> Vec<(&'static str, &'static str, What)> {
+        let before = witness::admitted(psp, pod);
+        if !witness::accepts(psp, &before) {
+            return Vec::new();
+        }
+        let here = || {
+            let all = self.mutators.iter();
+            all.filter(|it| it.namespaces.contains(namespace))
+        };
+        let after = witness::mutated(pod, here().map(|it| &it.mutation));
+        let accepted = |pod: &Pod| usable.iter().any(|it| witness::accepts(it, pod));
+        let is_accepted = accepted(&after);
+        let mut res = Vec::new();
+        for ((control, place), (field, location)) in self.fields {
+            let mutator = here().find(|it| Some(it.mutation.location) == *location);
+            if mutator.is_some_and(|it| it.policies.contains(&psp.name)) {
+                continue;
+            }
+            if !is_accepted {
+                let others = here().filter(|it| Some(it.mutation.location) != *location);
+                let without = witness::mutated(pod, others.map(|it| &it.mutation));
+                if mutator.is_some() && accepted(&without) {
+                    res.push((*control, *field, What::InTheWay));
+                }
+            } else if witness::at(&before, *place) != witness::at(&after, *place) {
+                let what = if mutator.is_some() {
+                    What::ForAll
+                } else {
+                    What::OfAnother
+                };
+                res.push((*control, *field, what));
+            }
+        }
+        res
+    }
+}

@@ -1,0 +1,274 @@
+//! What Gatekeeper will not do as the plugin did, each with a pod that shows it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
+
+use serde_json::Value;
+
+use super::mutators::{Mutator, Namespaces};
+use super::usage::{Identity, Scope, Usage, subject_text};
+use super::witness;
+use crate::admission::AdmissionRequest;
+use crate::api::core::{Pod, RUNTIME_DEFAULT, SECCOMP_POD, UNCONFINED, seccomp_field_for};
+use crate::api::policy::PodSecurityPolicy;
+use crate::controls::CONTROLS;
+use crate::controls::defaults::{DefaultValue, Mutation, Place};
+use crate::input::Inventory;
+use crate::loss::{Direction, Loss};
+use crate::rbac::SubjectKey;
+use crate::version::Version;
+
+/// With more policies than this, which of them administrators would get is not looked at, which takes the square of it.
+const MOST_FOR_ADMINISTRATORS: usize = 32;
+
+/// What stands for every namespace in the reach of a loss.
+const EVERYWHERE: &str = "*";
+
+/// A namespace that stands for all that the input does not name.
+const ANYWHERE: &str = "default";
+
+/// With how many subjects and namespaces of a policy a witness is looked for.
+const MOST_TRIED: usize = 8;
+
+/// Tells of the defaults that Gatekeeper does not fill in, and of those that it fills in otherwise.
+pub(super) fn losses(
+    inventory: &Inventory,
+    usage: &Usage<'_>,
+    mutators: &[Mutator],
+    kubernetes: Version,
+) -> Vec<Loss> {
+    let mut res = Vec::new();
+    let all = mutators;
+    let mutators: BTreeMap<_, _> = all
+        .iter()
+        .map(|it| (key(it.control, &it.mutation), it))
+        .collect();
+    for psp in &inventory.policies {
+        let defaults = defaults(psp, kubernetes);
+        if defaults.is_empty() {
+            continue;
+        }
+        let pods = witness::pods(psp);
+        let users = usage.users(&psp.name).into_iter();
+        let administrators = Some(usage.administrators())
+            .filter(|_| inventory.policies.len() <= MOST_FOR_ADMINISTRATORS);
+        for (subjects, scopes) in users.chain(administrators.into_iter().flatten()) {
+            for (control, default) in &defaults {
+                let mutation = default.mutation.as_ref();
+                let mutator = mutation.and_then(|it| mutators.get(&key(control, it)));
+                let (with, without) = split(&scopes, mutator.map(|it| &it.namespaces));
+                let (_, everywhere) = split(&scopes, None);
+                let search = Search {
+                    usage,
+                    psp,
+                    subjects: &subjects,
+                    pods: &pods,
+                    place: default.place,
+                    mutators: &all,
+                };
+                let loss = |name: &str, direction, reach: &Reach, why: &str, witness| Loss {
+                    name: format!("{control}/{name}"),
+                    direction,
+                    psp: psp.name.clone(),
+                    field: default.field.to_owned(),
+                    namespaces: reach.names.iter().cloned().collect(),
+                    subjects: subjects.iter().map(|it| subject_text(it)).collect(),
+                    why: why.to_owned(),
+                    witness,
+                };
+                let why =
+                    "a pod that leaves it open is refused, where the plugin filled in the default";
+                res.extend(search.defaulted(&without, None).map(|witness| {
+                    loss(
+                        "default-not-set",
+                        Direction::Stricter,
+                        &without,
+                        why,
+                        witness,
+                    )
+                }));
+                let why = "a pod whose profile of seccomp is a field alone gets no default where a policy accepts it that is not the first by name, which the plugin would have taken";
+                res.extend(search.first_by_name(&everywhere).map(|witness| {
+                    loss(
+                        "default-of-the-first",
+                        Direction::Differs,
+                        &everywhere,
+                        why,
+                        witness,
+                    )
+                }));
+                for caveat in mutation.into_iter().flat_map(|it| &it.caveats) {
+                    res.extend(search.defaulted(&with, Some(&caveat.pod)).map(|witness| {
+                        loss(caveat.name, caveat.direction, &with, &caveat.why, witness)
+                    }));
+                }
+            }
+        }
+    }
+    res
+}
+
+/// What tells mutators apart.
+fn key(control: &'static str, mutation: &Mutation) -> (&'static str, &'static str, String) {
+    (control, mutation.location, mutation.value.to_string())
+}
+
+/// Namespaces that a loss reaches.
+#[derive(Debug, Default)]
+pub(super) struct Reach {
+    /// Their names; [`EVERYWHERE`] stands for all, or for all but some.
+    pub(super) names: BTreeSet<String>,
+    /// Where to look for a witness; among them one that stands for those without a name.
+    pub(super) tried: BTreeSet<String>,
+}
+
+impl Reach {
+    pub(super) fn add(&mut self, name: &str) {
+        self.names.insert(name.to_owned());
+        self.tried.insert(name.to_owned());
+    }
+
+    /// Adds all namespaces, those to come included, but for some.
+    pub(super) fn add_others(&mut self, but: &BTreeSet<String>) {
+        self.names.insert(EVERYWHERE.to_owned());
+        let numbered = (2..).map(|it| format!("{ANYWHERE}-{it}"));
+        let mut names = iter::once(ANYWHERE.to_owned()).chain(numbered);
+        self.tried.extend(names.find(|it| !but.contains(it)));
+    }
+}
+
+/// The namespaces of the scopes that a mutator acts in, and the others.
+fn split(scopes: &BTreeSet<Scope<'_>>, mutated: Option<&Namespaces>) -> (Reach, Reach) {
+    let (mut with, mut without) = (Reach::default(), Reach::default());
+    for scope in scopes {
+        match (scope, mutated) {
+            (Some(namespace), Some(mutated)) if mutated.contains(namespace) => with.add(namespace),
+            (Some(namespace), _) => without.add(namespace),
+            (None, None) => without.add_others(&BTreeSet::new()),
+            (None, Some(Namespaces::AllBut(names))) => {
+                with.add_others(names);
+                names.iter().for_each(|it| without.add(it));
+            }
+            (None, Some(Namespaces::Only(names))) => {
+                names.iter().for_each(|it| with.add(it));
+                without.add_others(names);
+            }
+        }
+    }
+    (with, without)
+}
+
+/// The defaults of a policy with the names of their controls.
+pub(super) fn defaults(
+    psp: &PodSecurityPolicy,
+    kubernetes: Version,
+) -> Vec<(&'static str, DefaultValue)> {
+    CONTROLS
+        .iter()
+        .flat_map(|control| {
+            let defaults = control.defaults(&psp.spec, kubernetes).into_iter();
+            defaults.map(|it| (control.name(), it))
+        })
+        .collect()
+}
+
+/// The search for a request that shows what becomes of a default.
+struct Search<'a> {
+    usage: &'a Usage<'a>,
+    psp: &'a PodSecurityPolicy,
+    subjects: &'a BTreeSet<&'a SubjectKey>,
+    pods: &'a [Pod],
+    place: Place,
+    mutators: &'a [Mutator],
+}
+
+impl Search<'_> {
+    /// A request that the plugin lets pass by the policy, which fills in what belongs to the place and nothing else.
+    ///
+    /// What is given to the pod besides may make the policy fill in nothing.
+    fn defaulted(&self, reach: &Reach, with: Option<&Value>) -> Option<AdmissionRequest> {
+        for (namespace, subject) in self.tried(reach) {
+            let identity = Identity::of(subject, namespace);
+            let usable = self.usage.usable(&identity, namespace);
+            let enough = if usable.len() > MOST_TRIED {
+                2
+            } else {
+                self.pods.len()
+            };
+            for pod in self.pods.iter().take(enough) {
+                let mut pod = witness::lacking(self.psp, pod, [self.place]);
+                if let Some(more) = with {
+                    witness::give(&mut pod, more);
+                }
+                let choice = witness::choice(&usable, &pod);
+                let is_chosen = choice.is_some_and(|(chosen, mutates)| {
+                    chosen.name == self.psp.name && (mutates || with.is_some())
+                });
+                if is_chosen {
+                    return Some(witness::request(&identity, namespace, pod));
+                }
+            }
+        }
+        None
+    }
+
+    /// A request for a pod whose profile of seccomp is a field alone, that the policy fills in and that others accept as it is.
+    ///
+    /// Every policy would write the annotation, so that none of them leaves the pod as it is.
+    fn first_by_name(&self, reach: &Reach) -> Option<AdmissionRequest> {
+        let listed = self.psp.spec.seccomp.allowed.as_deref().unwrap_or_default();
+        let others = [RUNTIME_DEFAULT, UNCONFINED, "localhost/witness.json"];
+        let profiles = listed.split(',').chain(others);
+        let fields: Vec<Value> = profiles
+            .filter_map(seccomp_field_for)
+            .take(MOST_TRIED)
+            .collect();
+        for (namespace, subject) in self.tried(reach) {
+            let identity = Identity::of(subject, namespace);
+            let usable = self.usage.usable(&identity, namespace);
+            let later = usable.iter().filter(|it| it.name > self.psp.name);
+            for (psp, field) in later
+                .take(MOST_TRIED)
+                .flat_map(|it| fields.iter().map(move |field| (it, field)))
+            {
+                let mut pod = Pod::default();
+                if let Some(modest) = witness::pods(psp).first() {
+                    pod = witness::admitted(psp, modest);
+                }
+                pod.remove(&["metadata", "annotations", SECCOMP_POD]);
+                pod.set_security("seccompProfile", field.clone());
+                let is_first =
+                    witness::choice(&usable, &pod).is_some_and(|(it, _)| it.name == self.psp.name);
+                if is_first && self.is_stored_otherwise(&usable, &pod, namespace) {
+                    return Some(witness::request(&identity, namespace, pod));
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether the pod is admitted by both and lacks the default then.
+    fn is_stored_otherwise(
+        &self,
+        usable: &[&PodSecurityPolicy],
+        pod: &Pod,
+        namespace: &str,
+    ) -> bool {
+        let before = witness::admitted(self.psp, pod);
+        let here = self
+            .mutators
+            .iter()
+            .filter(|it| it.namespaces.contains(namespace));
+        let after = witness::mutated(pod, here.map(|it| &it.mutation));
+        witness::at(&before, self.place) != witness::at(&after, self.place)
+            && usable.iter().any(|it| witness::accepts(it, &after))
+    }
+
+    /// The namespaces and subjects to try.
+    fn tried<'b>(&'b self, reach: &'b Reach) -> impl Iterator<Item = (&'b str, &'b SubjectKey)> {
+        reach.tried.iter().take(MOST_TRIED).flat_map(|namespace| {
+            let subjects = self.subjects.iter().take(MOST_TRIED);
+            subjects.map(move |subject| (namespace.as_str(), *subject))
+        })
+    }
+}

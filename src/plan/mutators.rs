@@ -1,0 +1,355 @@
+//! Which defaults Gatekeeper fills in, and where.
+//!
+//! A mutator knows the namespace of a pod, and neither its service account nor who creates it.
+//! So a default is filled in where every policy that somebody may use in the namespace fills it in alike: whichever policy the
+//! plugin would have chosen, the pod gets what that one would have written.
+//!
+//! This never makes an answer looser.
+//! A policy that accepts the pod with the default would have filled in its own, and accepts that as well, because the two differ
+//! in nothing but a value that this policy accepts; see [`Translate::is_safe`](crate::controls::translate::Translate::is_safe).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::requesters::Requesters;
+use super::usage::{is_for_administrators, service_account};
+use crate::controls::defaults::{Mutation, MutationKind, Place};
+use crate::controls::{CONTROLS, Control};
+use crate::input::Inventory;
+use crate::rbac::{Granted, SERVICE_ACCOUNTS, SubjectKey};
+use crate::resolve::Grant;
+use crate::version::Version;
+
+/// A default that Gatekeeper fills in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mutator {
+    /// Its name, which says what it writes; the same value has the same name in every run.
+    pub name: String,
+    /// The name of the control.
+    pub control: &'static str,
+    /// What it writes; the caveats are those of single policies, and not here.
+    pub mutation: Mutation,
+    /// Where.
+    pub namespaces: Namespaces,
+    /// The PSPs whose default it is, sorted.
+    pub policies: Vec<String>,
+}
+
+/// The namespaces that a mutator acts in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Namespaces {
+    /// These.
+    Only(BTreeSet<String>),
+    /// All but these, those that will come included.
+    AllBut(BTreeSet<String>),
+}
+
+impl Namespaces {
+    /// Whether the namespace is among them.
+    pub fn contains(&self, namespace: &str) -> bool {
+        match self {
+            Self::Only(names) => names.contains(namespace),
+            Self::AllBut(names) => !names.contains(namespace),
+        }
+    }
+}
+
+/// Plans the mutators, sorted by name, which is the order in which Gatekeeper applies those of a kind.
+pub(super) fn mutators(
+    inventory: &Inventory,
+    grants: &[Grant],
+    kubernetes: Version,
+) -> Vec<Mutator> {
+    let wishes = Wishes::new(inventory, kubernetes);
+    let candidates = Candidates::new(inventory, grants);
+    let elsewhere = wishes.shared(&candidates.everywhere, &Local::default());
+    let mut found: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
+    for (namespace, local) in &candidates.namespaces {
+        for wish in wishes.shared(&candidates.everywhere, local) {
+            found.entry(wish).or_default().insert(namespace);
+        }
+    }
+    for wish in &elsewhere {
+        found.entry(*wish).or_default();
+    }
+    let mut res = Vec::new();
+    for (id, names) in found {
+        let Some(wish) = wishes.all.get(id) else {
+            continue;
+        };
+        let mut policies = inventory.policies.iter();
+        if !policies.all(|it| wish.control.is_safe(&it.spec, &wish.mutation)) {
+            continue;
+        }
+        let namespaces = if elsewhere.contains(&id) {
+            let others = candidates
+                .namespaces
+                .keys()
+                .filter(|it| !names.contains(*it));
+            Namespaces::AllBut(others.map(|it| (*it).to_owned()).collect())
+        } else {
+            Namespaces::Only(names.into_iter().map(str::to_owned).collect())
+        };
+        res.push(Mutator {
+            name: name(wish.control.name(), &wish.mutation),
+            control: wish.control.name(),
+            mutation: wish.mutation.clone(),
+            namespaces,
+            policies: wish.policies.iter().map(|it| (*it).to_owned()).collect(),
+        });
+    }
+    res.sort_by(|a, b| a.name.cmp(&b.name));
+    res
+}
+
+/// What policies want filled in that Gatekeeper can fill in.
+struct Wishes<'a> {
+    all: Vec<Wish<'a>>,
+    /// Positions in `all`, by the name of the policy.
+    by_policy: BTreeMap<&'a str, BTreeSet<usize>>,
+    /// What a policy fills in, by its name; with each the position in `all`, if Gatekeeper can fill it in.
+    filled_in: BTreeMap<&'a str, BTreeMap<Filled, Option<usize>>>,
+}
+
+/// A place, and the one item that is added to the list there, if it is a list that is added to.
+type Filled = (Place, Option<String>);
+
+/// The items that a mutation adds to a list, or the one value that it writes.
+fn items(mutation: &Mutation) -> impl Iterator<Item = Option<String>> {
+    match (mutation.kind, &mutation.value) {
+        (MutationKind::ModifySet, Value::Array(items)) => {
+            items.iter().map(|it| Some(it.to_string())).collect()
+        }
+        _ => vec![None],
+    }
+    .into_iter()
+}
+
+struct Wish<'a> {
+    control: &'static dyn Control,
+    mutation: Mutation,
+    policies: BTreeSet<&'a str>,
+}
+
+impl<'a> Wishes<'a> {
+    fn new(inventory: &'a Inventory, kubernetes: Version) -> Self {
+        let mut all = Vec::<Wish<'_>>::new();
+        let mut known = BTreeMap::new();
+        let mut by_policy = BTreeMap::<_, BTreeSet<_>>::new();
+        let mut filled_in = BTreeMap::<_, BTreeMap<_, _>>::new();
+        for psp in &inventory.policies {
+            for control in CONTROLS {
+                for default in control.defaults(&psp.spec, kubernetes) {
+                    let filled_in = filled_in.entry(psp.name.as_str()).or_default();
+                    let Some(mut mutation) = default.mutation else {
+                        filled_in.insert((default.place, None), None);
+                        continue;
+                    };
+                    mutation.caveats.clear();
+                    let key = (mutation.location, mutation.value.to_string());
+                    let id = *known.entry(key).or_insert(all.len());
+                    filled_in.extend(items(&mutation).map(|it| ((default.place, it), Some(id))));
+                    if id == all.len() {
+                        all.push(Wish {
+                            control: *control,
+                            mutation,
+                            policies: BTreeSet::new(),
+                        });
+                    }
+                    if let Some(wish) = all.get_mut(id) {
+                        wish.policies.insert(&psp.name);
+                    }
+                    by_policy.entry(psp.name.as_str()).or_default().insert(id);
+                }
+            }
+        }
+        Self {
+            all,
+            by_policy,
+            filled_in,
+        }
+    }
+
+    /// What all of the policies want, if every pod then ends as the plugin would have had it.
+    fn shared(&self, everywhere: &BTreeSet<&'a str>, local: &Local<'a>) -> BTreeSet<usize> {
+        let policies = everywhere.iter().chain(&local.base);
+        let policies = policies.chain(local.accounts.values().flatten());
+        let nothing = BTreeSet::new();
+        let shared = policies
+            .map(|it| self.by_policy.get(it).unwrap_or(&nothing))
+            .fold(None, |acc: Option<BTreeSet<usize>>, wishes| {
+                Some(acc.map_or_else(|| wishes.clone(), |acc| &acc & wishes))
+            })
+            .unwrap_or_default();
+        if shared.is_empty() {
+            return shared;
+        }
+        let none = BTreeSet::new();
+        let accounts = local.accounts.values().chain([&none]);
+        for own in accounts {
+            let together: BTreeSet<&str> = everywhere
+                .iter()
+                .chain(&local.base)
+                .chain(own)
+                .copied()
+                .collect();
+            if !self.end_alike(&shared, &together) {
+                return nothing;
+            }
+        }
+        shared
+    }
+
+    /// Whether it does not matter by which of the policies a pod is admitted that has what they share.
+    ///
+    /// The plugin takes the first by name that accepts the pod after its defaults; Gatekeeper takes one that accepts it as it is.
+    /// So an earlier one must not fill in what a later one leaves open.
+    fn end_alike(&self, shared: &BTreeSet<usize>, policies: &BTreeSet<&str>) -> bool {
+        let mut earlier = BTreeSet::new();
+        for policy in policies {
+            let own = self.filled_in.get(policy);
+            let is_own = |it: &&Filled| own.is_some_and(|own| own.contains_key(it));
+            if !earlier.iter().all(is_own) {
+                return false;
+            }
+            let not_shared = |id: &Option<usize>| id.is_none_or(|it| !shared.contains(&it));
+            let own = own.into_iter().flatten();
+            earlier.extend(own.filter(|(_, id)| not_shared(id)).map(|(it, _)| it));
+        }
+        true
+    }
+}
+
+/// The policies that may decide over a new pod, without those of [`is_bystander`].
+#[derive(Default)]
+struct Candidates<'a> {
+    /// In every namespace, for every pod.
+    everywhere: BTreeSet<&'a str>,
+    /// What is added to that in a namespace, for every namespace that has anything of its own.
+    namespaces: BTreeMap<&'a str, Local<'a>>,
+}
+
+/// The policies of a namespace.
+#[derive(Default)]
+struct Local<'a> {
+    /// For every pod.
+    base: BTreeSet<&'a str>,
+    /// For the pods of a service account that creates none.
+    accounts: BTreeMap<&'a SubjectKey, BTreeSet<&'a str>>,
+}
+
+impl<'a> Candidates<'a> {
+    fn new(inventory: &'a Inventory, grants: &'a [Grant]) -> Self {
+        let mut res = Self::default();
+        let requesters = Requesters::new(inventory);
+        let policies: BTreeSet<&str> = inventory
+            .policies
+            .iter()
+            .map(|it| it.name.as_str())
+            .collect();
+        let scopes: BTreeSet<&str> = grants
+            .iter()
+            .filter_map(|it| it.namespace.as_deref())
+            .collect();
+        for grant in grants {
+            let granted: Vec<&str> = match &grant.policies {
+                Granted::All => policies.iter().copied().collect(),
+                Granted::Named(names) => names
+                    .iter()
+                    .filter_map(|it| policies.get(it.as_str()).copied())
+                    .collect(),
+            };
+            let scope = grant.namespace.as_deref();
+            if scope.is_none() && !is_bystander(grant, None, &requesters) {
+                res.everywhere.extend(granted);
+                continue;
+            }
+            let namespaces = match scope {
+                Some(namespace) => vec![namespace],
+                // It may be none in a few namespaces.
+                None => scopes.iter().copied().chain(home(&grant.subject)).collect(),
+            };
+            for namespace in namespaces {
+                if is_bystander(grant, Some(namespace), &requesters) {
+                    continue;
+                }
+                let local = res.namespaces.entry(namespace).or_default();
+                if creates_none(&grant.subject, &requesters) == Some(namespace) {
+                    local
+                        .accounts
+                        .entry(&grant.subject)
+                        .or_default()
+                        .extend(&granted);
+                } else {
+                    local.base.extend(&granted);
+                }
+            }
+        }
+        res
+    }
+}
+
+/// Whether the grant is one of those that must not keep pods from their default, in a namespace or, absent, in any.
+///
+/// It is when its subject is not whom pods of the namespace run as, and who creates a pod by it is an administrator, or a
+/// service account of another namespace that RBAC lets create none.
+/// What becomes of their pods is told as losses.
+pub(super) fn is_bystander(
+    grant: &Grant,
+    namespace: Option<&str>,
+    requesters: &Requesters,
+) -> bool {
+    let home = home(&grant.subject);
+    if home.is_some() && home == namespace {
+        return false;
+    }
+    is_for_administrators(grant)
+        || home.is_some_and(|home| !requesters.may_create(&grant.subject, home, namespace))
+}
+
+/// The namespace of a service account that RBAC lets create no pod there.
+pub(super) fn creates_none<'a>(
+    subject: &'a SubjectKey,
+    requesters: &Requesters,
+) -> Option<&'a str> {
+    let (home, _) = service_account(subject)?;
+    (!requesters.may_create(subject, home, Some(home))).then_some(home)
+}
+
+/// The one namespace whose pods may run as the subject.
+fn home(subject: &SubjectKey) -> Option<&str> {
+    match subject {
+        SubjectKey::User(_) => service_account(subject).map(|(namespace, _)| namespace),
+        SubjectKey::Group(name) => name.strip_prefix(SERVICE_ACCOUNTS)?.strip_prefix(':'),
+    }
+}
+
+/// A name from what is written: readable where that is short, else with a fingerprint of it.
+fn name(control: &str, mutation: &Mutation) -> String {
+    let field = mutation.location.rsplit('.').next().unwrap_or_default();
+    let mut res = String::from("psp-");
+    if mutation.kind == MutationKind::ModifySet {
+        res.push_str(control);
+        res.push('-');
+    }
+    for it in field.chars() {
+        if it.is_ascii_uppercase() {
+            res.push('-');
+        }
+        res.push(it.to_ascii_lowercase());
+    }
+    let value = match &mutation.value {
+        Value::Bool(value) => value.to_string(),
+        Value::Number(value) => value.to_string(),
+        value => format!("{:08x}", fingerprint(&value.to_string())),
+    };
+    format!("{res}-{value}")
+}
+
+/// FNV-1a with 32 bits.
+fn fingerprint(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |acc, it| {
+        (acc ^ u32::from(it)).wrapping_mul(0x0100_0193)
+    })
+}

@@ -1,0 +1,393 @@
+//! Pods that show a loss.
+
+use serde_json::{Map, Value, json};
+
+use super::usage::Identity;
+use crate::admission::{AdmissionRequest, Operation};
+use crate::api::core::{
+    APPARMOR_CONTAINER_PREFIX, ContainerList, ContainerRef, DOCKER_DEFAULT, Pod, RUNTIME_DEFAULT,
+    SECCOMP_POD, seccomp_field_for, strings,
+};
+use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec, ProfileStrategy};
+use crate::controls::defaults::{Level, Mutation, MutationKind, Place};
+use crate::psp::{mutate_pod, strategy, validate_pod};
+
+/// The name of the container of every witness.
+const CONTAINER: &str = "app";
+
+/// A pod that asks for nothing, one that asks for all that the policy allows and a narrower one may not, and one for each of that.
+pub(super) fn pods(psp: &PodSecurityPolicy) -> Vec<Pod> {
+    let modest = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": "witness" },
+        "spec": {
+            "automountServiceAccountToken": false,
+            "containers": [{ "name": CONTAINER, "image": "registry.example/app:1" }],
+            "securityContext": {},
+            "volumes": [],
+        },
+    });
+    let demands = demands(&psp.spec);
+    let all: Vec<usize> = (0..demands.len()).collect();
+    let mut asked = vec![&[][..], &all];
+    asked.extend(all.chunks(1));
+    asked
+        .into_iter()
+        .map(|asked| {
+            let mut pod = Pod::default();
+            give(&mut pod, &modest);
+            give(&mut pod, &profiles(&psp.spec));
+            let mut volumes = Vec::new();
+            for demand in asked.iter().filter_map(|it| demands.get(*it)) {
+                match demand {
+                    Demand::Volume(volume) => volumes.push(volume.clone()),
+                    Demand::Other(more) => give(&mut pod, more),
+                }
+            }
+            pod.set(&["spec", "volumes"], volumes.into());
+            pod
+        })
+        .collect()
+}
+
+/// The profiles and the proc mount type that a pod must name where the policy accepts none and fills in none that it accepts.
+fn profiles(psp: &PodSecurityPolicySpec) -> Value {
+    let mut annotations = Map::new();
+    let mut context = Map::new();
+    let listed = |strategy: &ProfileStrategy| -> Vec<String> {
+        let listed = strategy.allowed.as_deref().unwrap_or_default().split(',');
+        listed.map(str::to_owned).collect()
+    };
+    let is_listed = |listed: &[String], profile: &str| {
+        let runtime = [RUNTIME_DEFAULT, DOCKER_DEFAULT];
+        listed.iter().any(|it| {
+            it == ALL
+                || it == profile
+                || (runtime.contains(&it.as_str()) && runtime.contains(&profile))
+        })
+    };
+    let seccomp = listed(&psp.seccomp);
+    if psp.seccomp.allowed.is_some()
+        && !is_listed(&seccomp, &psp.seccomp.default)
+        && let Some((profile, field)) = seccomp
+            .iter()
+            .find_map(|it| Some((it, seccomp_field_for(it)?)))
+    {
+        annotations.insert(SECCOMP_POD.to_owned(), json!(profile));
+        context.insert("seccompProfile".to_owned(), field);
+    }
+    let app_armor = listed(&psp.app_armor);
+    if psp.app_armor.allowed.is_some()
+        && (psp.app_armor.default.is_empty() || !app_armor.contains(&psp.app_armor.default))
+        && let Some(profile) = app_armor.first().filter(|it| !it.is_empty())
+    {
+        annotations.insert(
+            format!("{APPARMOR_CONTAINER_PREFIX}{CONTAINER}"),
+            json!(profile),
+        );
+    }
+    let mut container = json!({});
+    if let Some(type_) = psp.allowed_proc_mount_types.first()
+        && !psp
+            .allowed_proc_mount_types
+            .iter()
+            .any(|it| it == "Default")
+    {
+        container = json!({ "securityContext": { "procMount": type_ } });
+    }
+    json!({
+        "metadata": { "annotations": annotations },
+        "spec": { "securityContext": context, "containers": [container] },
+    })
+}
+
+/// Something that a policy may forbid.
+enum Demand {
+    Volume(Value),
+    Other(Value),
+}
+
+fn demands(psp: &PodSecurityPolicySpec) -> Vec<Demand> {
+    let mut res = Vec::new();
+    for (field, allowed) in [
+        ("hostNetwork", psp.host_network),
+        ("hostPID", psp.host_pid),
+        ("hostIPC", psp.host_ipc),
+    ] {
+        if allowed {
+            res.push(Demand::Other(json!({ "spec": { field: true } })));
+        }
+    }
+    let mut container =
+        |it: Value| res.push(Demand::Other(json!({ "spec": { "containers": [it] } })));
+    // The API server refuses a privileged container that may not gain privileges.
+    if psp.privileged
+        && psp.allow_privilege_escalation
+        && psp.default_allow_privilege_escalation != Some(false)
+    {
+        container(json!({ "securityContext": { "privileged": true } }));
+    }
+    let may_add = psp
+        .allowed_capabilities
+        .iter()
+        .find(|it| !it.ends_with("SYS_ADMIN"));
+    if let Some(name) = may_add {
+        let name = if name == ALL { "NET_ADMIN" } else { name };
+        container(json!({ "securityContext": { "capabilities": { "add": [name] } } }));
+    }
+    if let Some(range) = psp
+        .host_ports
+        .iter()
+        .find(|it| it.min <= it.max && it.max > 0)
+    {
+        let port = range.min.max(1);
+        let port = json!({ "containerPort": port, "hostPort": port, "protocol": "TCP" });
+        container(json!({ "ports": [port] }));
+    }
+    let paths = psp
+        .allowed_host_paths
+        .iter()
+        .map(|it| it.path_prefix.as_str());
+    let any_path = psp.allowed_host_paths.is_empty().then_some("/var/log");
+    let sources = paths
+        .chain(any_path)
+        .map(|path| ("hostPath", json!({ "path": path })))
+        .chain([
+            ("emptyDir", json!({})),
+            ("persistentVolumeClaim", json!({ "claimName": "data" })),
+            ("secret", json!({ "secretName": "secret" })),
+            ("configMap", json!({ "name": "config" })),
+            ("nfs", json!({ "server": "nfs.example", "path": "/" })),
+        ]);
+    for (index, (type_, source)) in sources.enumerate() {
+        if psp.volumes.iter().any(|it| it == ALL || it == type_) {
+            let volume = json!({ "name": format!("volume-{index}"), type_: source });
+            res.push(Demand::Volume(volume));
+        }
+    }
+    res
+}
+
+/// The pod as the policy leaves it and the API server stores it, but for what it writes at the places.
+pub(super) fn lacking(
+    psp: &PodSecurityPolicy,
+    pod: &Pod,
+    places: impl IntoIterator<Item = Place>,
+) -> Pod {
+    let mut res = admitted(psp, pod);
+    for place in places {
+        clear(&mut res, place);
+    }
+    res
+}
+
+fn clear(pod: &mut Pod, place: Place) {
+    match place {
+        Place::Pod(["metadata", "annotations", key]) => {
+            pod.remove(&["metadata", "annotations", key]);
+            // The field that the API server made of it.
+            pod.remove(&["spec", "securityContext", "seccompProfile"]);
+        }
+        Place::Pod(path) => pod.remove(path),
+        Place::Annotations(prefix) => {
+            let names: Vec<String> = pod.containers().map(|it| it.name().to_owned()).collect();
+            for name in names {
+                pod.remove(&["metadata", "annotations", &format!("{prefix}{name}")]);
+            }
+        }
+        Place::Containers(path) => {
+            for at in pod.container_refs() {
+                remove(pod, at, path);
+            }
+        }
+    }
+}
+
+fn remove(pod: &mut Pod, at: ContainerRef, path: &[&str]) {
+    let list = pod
+        .0
+        .get_mut("spec")
+        .and_then(|it| it.get_mut(at.list.field()));
+    let Some((last, parents)) = path.split_last() else {
+        return;
+    };
+    let container = list.and_then(|it| it.get_mut(at.index));
+    let mut parent = container.and_then(|it| it.get_mut("securityContext"));
+    for key in parents {
+        parent = parent.and_then(|it| it.get_mut(*key));
+    }
+    if let Some(Value::Object(members)) = parent {
+        members.remove(*last);
+    }
+}
+
+/// Gives the pod what it lacks or has otherwise.
+pub(super) fn give(pod: &mut Pod, more: &Value) {
+    let mut value = Value::Object(std::mem::take(&mut pod.0));
+    merge(&mut value, more);
+    if let Value::Object(members) = value {
+        pod.0 = members;
+    }
+}
+
+/// Adds the members of one value to the other, element by element in lists.
+fn merge(value: &mut Value, more: &Value) {
+    match (value, more) {
+        (Value::Object(members), Value::Object(more)) => {
+            for (key, more) in more {
+                merge(members.entry(key.as_str()).or_insert(Value::Null), more);
+            }
+        }
+        (Value::Array(items), Value::Array(more)) if !items.is_empty() => {
+            for (item, more) in items.iter_mut().zip(more) {
+                merge(item, more);
+            }
+        }
+        (value, more) => *value = more.clone(),
+    }
+}
+
+/// The policy that the plugin chooses for a new pod among those usable, given by name, and whether it fills anything in.
+pub(super) fn choice<'a>(
+    usable: &[&'a PodSecurityPolicy],
+    pod: &Pod,
+) -> Option<(&'a PodSecurityPolicy, bool)> {
+    let mut first_mutating = None;
+    for psp in usable {
+        let mutated = mutate_pod(psp, pod.clone());
+        if !validate_pod(psp, &mutated).is_empty() {
+            continue;
+        }
+        if mutated == *pod {
+            return Some((psp, false));
+        }
+        first_mutating = first_mutating.or(Some((*psp, true)));
+    }
+    first_mutating
+}
+
+/// Whether the policy, and then the API server, accept the pod as it is.
+pub(super) fn accepts(psp: &PodSecurityPolicy, pod: &Pod) -> bool {
+    !is_refused_by_api_server(pod)
+        && mutate_pod(psp, pod.clone()) == *pod
+        && validate_pod(psp, pod).is_empty()
+}
+
+/// The pod as the plugin admits it by the policy and the API server stores it.
+pub(super) fn admitted(psp: &PodSecurityPolicy, pod: &Pod) -> Pod {
+    let mut res = mutate_pod(psp, pod.clone());
+    strategy::prepare_for_create(&mut res, true);
+    res
+}
+
+/// What counts at a place, container by container where it is theirs.
+pub(super) fn at(pod: &Pod, place: Place) -> Vec<Option<Value>> {
+    match place {
+        Place::Pod(path) => vec![pod.get(path).cloned()],
+        Place::Annotations(_) => pod
+            .containers()
+            .map(|it| Some(it.app_armor_profile().into()))
+            .collect(),
+        Place::Containers(path) => pod
+            .containers()
+            .map(|it| {
+                let (first, rest) = path.split_first()?;
+                let value = it.effective(first);
+                rest.iter().fold(value, |acc, key| acc?.get(key)).cloned()
+            })
+            .collect(),
+    }
+}
+
+/// Whether a container may not gain privileges and has them already.
+///
+/// Kubernetes 1.24, `pkg/apis/core/validation/validation.go`: `ValidateSecurityContext`.
+fn is_refused_by_api_server(pod: &Pod) -> bool {
+    pod.containers().any(|it| {
+        let is = |key: &str, value: bool| it.own(key) == Some(&Value::Bool(value));
+        let added = it.own("capabilities").and_then(|it| it.get("add"));
+        is("allowPrivilegeEscalation", false)
+            && (is("privileged", true) || strings(added).contains(&"CAP_SYS_ADMIN"))
+    })
+}
+
+/// The pod as mutators leave it and the API server stores it.
+pub(super) fn mutated<'a>(pod: &Pod, mutations: impl Iterator<Item = &'a Mutation>) -> Pod {
+    let mut res = pod.clone();
+    for mutation in mutations {
+        apply(&mut res, mutation);
+    }
+    strategy::prepare_for_create(&mut res, true);
+    res
+}
+
+fn apply(pod: &mut Pod, mutation: &Mutation) {
+    let Some(Value::Object(spec)) = pod.0.get_mut("spec") else {
+        return;
+    };
+    if mutation.level == Level::Pod {
+        fill_in(spec, mutation);
+        return;
+    }
+    for list in [ContainerList::Init, ContainerList::Regular] {
+        let containers = spec.get_mut(list.field()).and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten() {
+            if let Value::Object(container) = container {
+                fill_in(container, mutation);
+            }
+        }
+    }
+}
+
+fn fill_in(object: &mut Map<String, Value>, mutation: &Mutation) {
+    let exists = |path: &str| {
+        let mut keys = path.split('.');
+        let first = keys.next().and_then(|it| object.get(it));
+        keys.fold(first, |acc, key| acc?.get(key)).is_some()
+    };
+    if mutation.unless.is_some_and(exists) {
+        return;
+    }
+    let mut place = &mut Value::Null;
+    let mut keys = mutation.location.split('.');
+    if let Some(key) = keys.next() {
+        place = object.entry(key).or_insert(Value::Null);
+    }
+    for key in keys {
+        if place.is_null() {
+            *place = Value::Object(Map::new());
+        }
+        let Value::Object(members) = place else {
+            return;
+        };
+        place = members.entry(key).or_insert(Value::Null);
+    }
+    match (mutation.kind, place, &mutation.value) {
+        (MutationKind::ModifySet, Value::Array(items), Value::Array(more)) => {
+            for it in more {
+                if !items.contains(it) {
+                    items.push(it.clone());
+                }
+            }
+        }
+        (_, place, value) => *place = value.clone(),
+    }
+}
+
+/// The request to create the pod in a namespace.
+pub(super) fn request(identity: &Identity, namespace: &str, mut pod: Pod) -> AdmissionRequest {
+    pod.set(&["metadata", "namespace"], namespace.into());
+    let account = identity.service_account.as_str();
+    pod.set(&["spec", "serviceAccountName"], account.into());
+    pod.set(&["spec", "serviceAccount"], account.into());
+    AdmissionRequest {
+        uid: String::new(),
+        namespace: namespace.to_owned(),
+        operation: Operation::Create,
+        subresource: String::new(),
+        user_info: identity.requester.clone(),
+        pod,
+        old_pod: None,
+    }
+}
