@@ -24,6 +24,7 @@ use psp2gatekeeper::psp::{Phase, PspAdmission, strategy};
 use psp2gatekeeper::render::{environment, render};
 use psp2gatekeeper::requests::prepare;
 use psp2gatekeeper::resolve;
+use psp2gatekeeper::version::Version;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -135,6 +136,9 @@ fn gatekeeper(inventory: &Inventory) -> Result<GatekeeperAdmission, Failed> {
     let grants = resolve::grants(inventory);
     let options = PlanOptions {
         enforcement_action: EnforcementAction::Deny,
+        mutators: false,
+        gatekeeper: Version::new(3, 23),
+        kubernetes: Version::new(1, 24),
     };
     let manifests = render(&plan(inventory, &grants, options), &environment()?)?;
     Ok(GatekeeperAdmission::from_manifests(
