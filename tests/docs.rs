@@ -55,11 +55,17 @@ fn each_code_of_a_diagnostic_is_explained() {
         }
     }
     let mut texts = Vec::new();
-    visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut texts);
+    visit(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut texts,
+    );
     let mut used = Vec::new();
     for text in &texts {
         for constructor in ["Diagnostic::warning(", "Diagnostic::note("] {
-            for (_, rest) in text.match_indices(constructor).map(|(at, it)| (at, &text[at + it.len()..])) {
+            for (_, rest) in text
+                .match_indices(constructor)
+                .map(|(at, it)| (at, &text[at + it.len()..]))
+            {
                 let rest = rest.trim_start();
                 if let Some(rest) = rest.strip_prefix('"') {
                     used.extend(rest.split('"').next().map(str::to_owned));
