@@ -127,9 +127,10 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     let options = args.target.options(enforcement_action);
     let bundle = plan(&inventory, &grants, options);
     diagnostics.extend(bundle.diagnostics.iter().cloned());
-    diagnostics.sort();
     let environment = environment()?;
     let manifests = render(&bundle, &environment)?;
+    diagnostics.extend(manifests.iter().filter_map(Manifest::size_warning));
+    diagnostics.sort();
     let report = report(
         &inventory,
         &bundle,
