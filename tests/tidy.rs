@@ -53,7 +53,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("gatekeeper", &["admission", "api", "manifest"]),
     ("input", &["api", "diagnostic"]),
     ("loss", &["admission"]),
-    ("manifest", &[]),
+    ("manifest", &["api", "diagnostic"]),
     (
         "plan",
         &[
