@@ -13,10 +13,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 
+mod explain;
 mod files;
 mod migrate;
 mod out_dir;
 mod resolve;
+mod review;
 
 /// How a command ended that could be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +50,20 @@ enum Color {
     Never,
 }
 
+/// How a command writes what it has to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// JSON, for machines.
+    Json,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     Migrate(migrate::MigrateArgs),
+    Explain(explain::ExplainArgs),
+    Review(review::ReviewArgs),
     Resolve(resolve::ResolveArgs),
 }
 
@@ -107,6 +120,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, ui: &mut Ui<'_>) -> u8 {
     }
     let res = match &cli.command {
         Command::Migrate(args) => migrate::run(args, ui),
+        Command::Explain(args) => explain::run(args, ui),
+        Command::Review(args) => review::run(args, ui),
         Command::Resolve(args) => resolve::run(args, ui),
     };
     let res = res.and_then(|status| {

@@ -102,6 +102,47 @@ pub const CONTROLS: &[&dyn Control] = &[
     &runtime_class::RuntimeClass,
 ];
 
+/// The source text of each control, by its name, sorted.
+const SOURCES: &[(&str, &str)] = &[
+    ("apparmor", include_str!("controls/apparmor.rs")),
+    ("capabilities", include_str!("controls/capabilities.rs")),
+    ("csi-drivers", include_str!("controls/csi_drivers.rs")),
+    ("flex-volumes", include_str!("controls/flex_volumes.rs")),
+    ("groups", include_str!("controls/groups.rs")),
+    (
+        "host-namespaces",
+        include_str!("controls/host_namespaces.rs"),
+    ),
+    ("host-network", include_str!("controls/host_network.rs")),
+    ("host-paths", include_str!("controls/host_paths.rs")),
+    (
+        "privilege-escalation",
+        include_str!("controls/privilege_escalation.rs"),
+    ),
+    ("privileged", include_str!("controls/privileged.rs")),
+    ("proc-mount", include_str!("controls/proc_mount.rs")),
+    (
+        "read-only-root-filesystem",
+        include_str!("controls/read_only_root_filesystem.rs"),
+    ),
+    ("run-as-user", include_str!("controls/run_as_user.rs")),
+    ("runtime-class", include_str!("controls/runtime_class.rs")),
+    ("seccomp", include_str!("controls/seccomp.rs")),
+    ("selinux", include_str!("controls/selinux.rs")),
+    ("sysctls", include_str!("controls/sysctls.rs")),
+    ("volumes", include_str!("controls/volumes.rs")),
+];
+
+/// Returns the page of a control in Markdown, which is the documentation of its module.
+///
+/// Nothing for a name that no control has.
+pub fn page(name: &str) -> Option<String> {
+    let (_, source) = SOURCES.iter().find(|(it, _)| *it == name)?;
+    let lines = source.lines().map_while(|it| it.strip_prefix("//!"));
+    let lines: Vec<&str> = lines.map(|it| it.strip_prefix(' ').unwrap_or(it)).collect();
+    Some(format!("# {name}\n\n{}\n", lines.join("\n")))
+}
+
 /// Something that a policy does not accept, worded as the API server words it.
 ///
 /// Kubernetes 1.24, `k8s.io/apimachinery/pkg/util/validation/field/errors.go`.

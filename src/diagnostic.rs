@@ -6,6 +6,62 @@ use serde::Serialize;
 
 use crate::api::meta::ObjectRef;
 
+/// The codes of all diagnostics, sorted, and what to do about each.
+pub const CODES: &[(&str, &str)] = &[
+    (
+        "duplicate-object",
+        "The same object is in the input twice with the same content. It was read once; nothing to do.",
+    ),
+    (
+        "everything-for-everybody",
+        "A policy that lets a pod take over its node may be used by everybody, in every namespace; EKS ships such a grant for `eks.privileged`. The output forbids as little as PSP did. Bind the policy to those who need it and run again, or delete the subject from `grants` in the constraint.",
+    ),
+    (
+        "not-kubernetes",
+        "A document has no `kind`, so it is no Kubernetes object: values of a Helm chart, for instance. It was left aside; hand over what the chart renders to.",
+    ),
+    (
+        "policy-not-found",
+        "A role lets somebody use a PodSecurityPolicy that is not in the input. The name may be misspelled, or the policy deleted; if the cluster has it, hand it over too.",
+    ),
+    (
+        "proc-mount-type-dropped",
+        "An API server whose feature gate `ProcMountType` is off, as it is by default in Kubernetes 1.24, drops `allowedProcMountTypes` from a policy, so that only `Default` passes. If the gate was on, say so: `--feature-gates ProcMountType=true`.",
+    ),
+    (
+        "role-not-found",
+        "A binding refers to a role that is not in the input, so it grants nothing. If the cluster has the role, hand it over too.",
+    ),
+    (
+        "role-ref-never-resolves",
+        "A binding refers to what cannot be a role for it, such as a ClusterRoleBinding to a Role. It grants nothing, in the cluster as here.",
+    ),
+    (
+        "rule-never-matches",
+        "A rule comes close to granting a PodSecurityPolicy and does not, because names are case-sensitive and subresources do not count. It grants nothing, in the cluster as here.",
+    ),
+    (
+        "subject-never-matches",
+        "A subject matches nobody, such as a service account without a namespace in a ClusterRoleBinding. It is granted nothing, in the cluster as here.",
+    ),
+    (
+        "superfluous-policy",
+        "Whoever may use the policy may use a wider one too, which admits every pod that this one admits as it stands. So it never decides, and the constraint does without it where that is so.",
+    ),
+    (
+        "unknown-field",
+        "An API server drops a field that it does not know. If it is misspelled, the policy has never done what its author meant; mend it and run again.",
+    ),
+    (
+        "unusable-policy",
+        "An API server stores the policy, and the admission plugin skips it, because a strategy lacks what it needs, such as `MustRunAs` without ranges. Nobody can use it, in the cluster as here.",
+    ),
+    (
+        "unused-policy",
+        "No role that somebody is bound to grants the policy; only whoever is bound to `cluster-admin` may use it.",
+    ),
+];
+
 /// How much a diagnostic matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]

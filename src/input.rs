@@ -149,3 +149,30 @@ pub fn load(
         Err(LoadError { errors })
     }
 }
+
+/// Reads all objects of a source, of whatever kind, in their order; lists are opened.
+///
+/// # Errors
+///
+/// Every part of the text that is ill-formed.
+pub fn objects(source: &Source) -> Result<Vec<Value>, LoadError> {
+    let mut report = report::Report::new(source);
+    let mut res = Vec::new();
+    documents::for_each(&source.text, |document| match document {
+        Ok(document) => {
+            objects::for_each(&document.root, &mut |object| {
+                res.push(object.node.to_json());
+            });
+            for fault in document.faults {
+                report.fault(fault);
+            }
+        }
+        Err(fault) => report.unreadable(fault),
+    });
+    let (errors, _) = report.finish();
+    if errors.is_empty() {
+        Ok(res)
+    } else {
+        Err(LoadError { errors })
+    }
+}

@@ -14,5 +14,7 @@ pub mod psp;
 pub mod rbac;
 pub mod render;
 pub mod report;
+pub mod requests;
 pub mod resolve;
+pub mod review;
 pub mod version;

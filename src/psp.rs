@@ -276,7 +276,8 @@ impl<'a> PspAdmission<'a> {
         policies.into_iter()
     }
 
-    fn prepare(&self, request: &AdmissionRequest, pod: &mut Pod) {
+    /// Does to the pod what the API server does between the two phases.
+    pub fn prepare(&self, request: &AdmissionRequest, pod: &mut Pod) {
         if !request.subresource.is_empty() {
             return;
         }

@@ -224,6 +224,13 @@ func newVolumes(d dice, s *policySpec, open float64) {
 			s.AllowedCSIDrivers = append(s.AllowedCSIDrivers, csiDriver{name})
 		}
 	}
+	// The lists of paths and drivers matter where the type is allowed.
+	for kind, listed := range map[string]bool{"hostPath": s.AllowedHostPaths != nil, "flexVolume": s.AllowedFlexVolumes != nil, "csi": s.AllowedCSIDrivers != nil} {
+		if listed && !slices.Contains(s.Volumes, "*") && !slices.Contains(s.Volumes, kind) {
+			s.Volumes = append(s.Volumes, kind)
+		}
+	}
+	slices.Sort(s.Volumes)
 }
 
 func newSysctls(d dice, s *policySpec, open float64) {

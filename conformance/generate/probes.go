@@ -186,7 +186,7 @@ func changeCapabilities(d dice, p *policy, _, sc object) {
 	capabilities := at(sc, "capabilities")
 	drop, _ := capabilities["drop"].([]any)
 	add, _ := capabilities["add"].([]any)
-	switch d.IntN(7) {
+	switch d.IntN(8) {
 	case 0:
 		delete(sc, "capabilities")
 		return
@@ -208,6 +208,11 @@ func changeCapabilities(d dice, p *policy, _, sc object) {
 		// Order and repetition are the user's.
 		slices.Reverse(drop)
 		drop = append(slices.Clone(drop), drop...)
+	case 7:
+		// What is dropped is not added by default.
+		if len(add) > 0 {
+			drop, add = append(slices.Clone(drop), add[0]), add[1:]
+		}
 	}
 	for key, list := range map[string][]any{"drop": drop, "add": add} {
 		delete(capabilities, key)

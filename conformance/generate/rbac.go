@@ -10,6 +10,9 @@ var (
 	aggregations = []string{"psp-aggregate-a", "psp-aggregate-b"}
 )
 
+// onlyUse begins the name of the group that may use one policy, whose name follows.
+const onlyUse = "psp-only:"
+
 // A cluster is what a seed stands for.
 type cluster struct {
 	seed     uint64
@@ -90,6 +93,19 @@ func (c *cluster) addRBAC(d dice) {
 		} else {
 			c.binding(d, "RoleBinding", metadata, "ClusterRole", pick(d, clusterRoles...))
 		}
+	}
+	// One group a policy: whoever is in it may use that one and, unless the pod's account may, no other.
+	for _, policy := range c.policies {
+		name := onlyUse + policy.name
+		c.rbac = append(c.rbac, object{
+			"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": object{"name": name},
+			"rules": []any{object{"apiGroups": []any{"policy"}, "resources": []any{"podsecuritypolicies"}, "verbs": []any{"use"}, "resourceNames": []any{policy.name}}},
+		})
+		c.rbac = append(c.rbac, object{
+			"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": object{"name": name},
+			"roleRef":  object{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+			"subjects": []any{group(name)},
+		})
 	}
 	// One grant reaches most of the requests: clusters where nobody may do anything teach little.
 	if d.chance(0.8) {

@@ -39,6 +39,10 @@ func (c *cluster) requests(count int) []request {
 		}
 		account := setAccount(d, pod)
 		user := requester(d, namespace, account)
+		if d.chance(0.4) {
+			// Nothing but the policy that the pod is about stands in the way then.
+			user = lines.User{Username: "tester", Groups: []string{onlyUse + policy.name}}
+		}
 		it := request{Operation: "CREATE", Namespace: namespace, User: user, Object: pod}
 		operation := "create"
 		if d.chance(0.35) {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use crate::manifest::Folder;
+use crate::manifest::{Folder, Manifest};
 
 /// The file that lists what was written, so that a later run knows what is its own.
 pub(crate) const REPORT: &str = "report.json";
@@ -92,7 +92,39 @@ pub(crate) fn write(directory: &Path, files: &[File], force: bool) -> anyhow::Re
         create_parent(&target).with_context(context)?;
         fs::write(target, &file.text).with_context(context)?;
     }
+    if let Ok(metadata) = fs::metadata(directory) {
+        fs::set_permissions(&new, metadata.permissions()).with_context(context)?;
+    }
     swap(directory, &new, &staging.path().join("old")).with_context(context)
+}
+
+/// Reads the manifests that stand in a directory, whoever wrote them.
+///
+/// # Errors
+///
+/// When it cannot be read, or holds none.
+pub(crate) fn read(directory: &Path) -> anyhow::Result<Vec<Manifest>> {
+    let context = || format!("could not read the directory `{}`", directory.display());
+    let mut paths = BTreeSet::new();
+    walk(directory, Path::new(""), &mut paths).with_context(context)?;
+    let mut res = Vec::new();
+    for path in paths {
+        let is_yaml = path
+            .extension()
+            .is_some_and(|it| it == "yaml" || it == "yml");
+        if is_yaml {
+            res.push(Manifest {
+                folder: Folder::Templates,
+                kind: "file".to_owned(),
+                name: path.display().to_string(),
+                text: fs::read_to_string(directory.join(path)).with_context(context)?,
+            });
+        }
+    }
+    if res.is_empty() {
+        bail!("there is no manifest in `{}`", directory.display());
+    }
+    Ok(res)
 }
 
 fn swap(directory: &Path, new: &Path, old: &Path) -> io::Result<()> {

@@ -1,11 +1,11 @@
 //! `resolve`: who may use which policies where.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 
 use crate::admission::UserInfo;
 use crate::cli::files::{self, InputArgs};
-use crate::cli::{ExitStatus, Ui};
+use crate::cli::{ExitStatus, Output, Ui};
 use crate::input::Inventory;
 use crate::rbac::{SubjectKey, service_account_user};
 use crate::report::API_VERSION;
@@ -37,14 +37,6 @@ pub(crate) struct ResolveArgs {
     /// How to write it.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    /// A table.
-    Text,
-    /// JSON.
-    Json,
 }
 
 const EXAMPLES: &str = "\

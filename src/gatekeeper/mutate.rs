@@ -322,3 +322,6 @@ fn integral_numbers(value: &mut Value) {
         Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,6 +46,16 @@ pub enum EnforcementAction {
     Warn,
 }
 
+impl std::fmt::Display for EnforcementAction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Deny => "deny",
+            Self::Dryrun => "dryrun",
+            Self::Warn => "warn",
+        })
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Spec {
@@ -130,6 +140,8 @@ impl Constraints {
 pub(super) struct Question<'a> {
     /// The request.
     pub(super) request: &'a AdmissionRequest,
+    /// Its pod, as it is after mutation.
+    pub(super) pod: &'a Pod,
     /// Its namespace.
     pub(super) namespace: Namespace<'a>,
     /// The name that the pod has or is going to get.
@@ -172,7 +184,7 @@ impl Constraint {
             self.match_.matches(metadata, name, asked.namespace)
         };
         let old_pod = asked.request.old_pod.as_ref();
-        matches(&asked.request.pod, asked.name) || old_pod.is_some_and(|it| matches(it, it.name()))
+        matches(asked.pod, asked.name) || old_pod.is_some_and(|it| matches(it, it.name()))
     }
 
     fn violations(
@@ -207,7 +219,7 @@ impl Constraint {
                 }
             };
             let details =
-                field("details").map_or_else(|| Ok("{}".to_owned()), RegoValue::to_json_str);
+                field("details").map_or_else(|| Ok("{}".to_owned()), serde_json::to_string);
             let details = details.map_err(|error| unknown(error.to_string()))?;
             found.extend(self.actions.iter().map(|action| ConstraintViolation {
                 constraint: self.name.clone(),

@@ -307,3 +307,104 @@ fn is_zero(value: &Value) -> bool {
 fn check_zero(shape: Shape, value: &Value) -> Result<(), Undecodable> {
     element::<Value>(shape, value).map(|_| ())
 }
+
+/// The expectations are what Gatekeeper 3.23 is sent.
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn encoded(pod: Value) -> Result<Value, Undecodable> {
+        encode(&serde_json::from_value(pod).unwrap(), "ns", "p")
+    }
+
+    #[test]
+    fn empty_values_go_unless_the_field_is_a_pointer_or_has_no_omitempty() {
+        let pod = json!({
+            "metadata": {"labels": {}, "creationTimestamp": null, "name": "p"},
+            "spec": {
+                "hostPID": false, "hostname": "", "nodeSelector": {}, "unknown": 1, "securityContext": {"supplementalGroups": []},
+                "containers": [{"name": "c", "image": "", "tty": false, "ports": [{"containerPort": 80, "hostPort": 0}],
+                    "securityContext": {"privileged": false, "runAsUser": 0, "capabilities": {"drop": []}}}],
+                "volumes": [{"name": "v", "emptyDir": {}}, {"name": "h", "hostPath": {"path": "/a", "type": ""}}]}});
+        let expected = json!({
+            "apiVersion": "v1", "kind": "Pod", "status": {},
+            "metadata": {"name": "p", "namespace": "ns"},
+            "spec": {
+                "securityContext": {},
+                "containers": [{"name": "c", "resources": {}, "ports": [{"containerPort": 80}],
+                    "securityContext": {"privileged": false, "runAsUser": 0, "capabilities": {}}}],
+                "volumes": [{"name": "v", "emptyDir": {}}, {"name": "h", "hostPath": {"path": "/a", "type": ""}}]}});
+        assert_eq!(encoded(pod), Ok(expected));
+    }
+
+    #[test]
+    fn what_the_type_demands_is_there_even_if_nobody_wrote_it() {
+        let pod = json!({"spec": {"containers": [{"env": [{}]}]}});
+        let expected =
+            json!({"containers": [{"name": "", "resources": {}, "env": [{"name": ""}]}]});
+        assert_eq!(encoded(pod).unwrap()["spec"], expected);
+        assert_eq!(
+            encoded(json!({})).unwrap()["spec"],
+            json!({"containers": null})
+        );
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_told_with_its_path() {
+        for (spec, message) in [
+            (
+                json!({"securityContext": {"runAsUser": "abc"}}),
+                "`spec.securityContext.runAsUser`: expected an integer",
+            ),
+            (
+                json!({"containers": [{"tty": "x"}]}),
+                "`spec.containers[0].tty`: expected a boolean",
+            ),
+            (
+                json!({"hostname": false}),
+                "`spec.hostname`: expected a string",
+            ),
+            (
+                json!({"priority": 4_000_000_000_u32}),
+                "`spec.priority`: expected a 32-bit integer",
+            ),
+            (
+                json!({"nodeSelector": []}),
+                "`spec.nodeSelector`: expected an object",
+            ),
+        ] {
+            let error = encoded(json!({"spec": spec})).unwrap_err();
+            assert_eq!(error.to_string(), message);
+        }
+    }
+
+    #[test]
+    fn both_kinds_of_value_say_the_same() {
+        let pod = json!({"spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": 1}}}], "priority": 5}});
+        let pod: Pod = serde_json::from_value(pod).unwrap();
+        let json: Value = encode(&pod, "ns", "p").unwrap();
+        let rego: RegoValue = encode(&pod, "ns", "p").unwrap();
+        assert_eq!(serde_json::to_value(&rego).unwrap(), json);
+    }
+
+    #[test]
+    fn the_tables_are_sorted() {
+        fn check(shape: Shape) {
+            match shape {
+                Shape::List(shape) | Shape::Map(shape) => check(*shape),
+                Shape::Object(fields) => {
+                    assert!(fields.is_sorted_by_key(|it| it.0), "{:?}", fields.first());
+                    for field in fields {
+                        check(field.2);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for fields in [pod::OBJECT_META, pod::POD_SPEC, pod::POD_STATUS] {
+            check(Shape::Object(fields));
+        }
+    }
+}

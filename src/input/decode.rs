@@ -38,9 +38,9 @@ impl Mismatch {
         self.at.as_ref().map(|(_, span)| span.clone())
     }
 
-    fn or_at(mut self, path: &Path<'_>, node: &Node<'_>) -> Self {
+    fn or_at(mut self, path: &Path<'_>, place: &Span) -> Self {
         self.at
-            .get_or_insert_with(|| (path.to_string(), node.span.clone()));
+            .get_or_insert_with(|| (path.to_string(), place.clone()));
         self
     }
 }
@@ -76,6 +76,7 @@ pub(super) fn decode<'n, T: Deserialize<'n>>(
     let unknown = RefCell::default();
     let decoder = NodeDecoder {
         node,
+        place: &node.span,
         path: None,
         unknown: Some(&unknown),
     };
@@ -91,6 +92,7 @@ pub(super) fn decode<'n, T: Deserialize<'n>>(
 pub(super) fn decode_part<'n, T: Deserialize<'n>>(node: &'n Node<'_>) -> Result<T, Mismatch> {
     T::deserialize(NodeDecoder {
         node,
+        place: &node.span,
         path: None,
         unknown: None,
     })
@@ -99,6 +101,8 @@ pub(super) fn decode_part<'n, T: Deserialize<'n>>(node: &'n Node<'_>) -> Result<
 #[derive(Clone, Copy)]
 struct NodeDecoder<'n, 'a, 'p> {
     node: &'n Node<'a>,
+    /// Where to point for it.
+    place: &'n Span,
     path: Option<&'p Path<'p>>,
     /// Where to note fields that a type does not have.
     unknown: Option<&'p RefCell<Vec<UnknownField>>>,
@@ -125,7 +129,7 @@ impl<'n, 'a> NodeDecoder<'n, 'a, '_> {
         };
         Mismatch {
             message: format!("cannot unmarshal {found} into a field of type {wanted}{hint}"),
-            at: self.path.map(|it| (it.to_string(), self.node.span.clone())),
+            at: self.path.map(|it| (it.to_string(), self.place.clone())),
         }
     }
 
@@ -134,15 +138,17 @@ impl<'n, 'a> NodeDecoder<'n, 'a, '_> {
         seed: T,
         step: Step<'_>,
         node: &'n Node<'a>,
+        place: &'n Span,
     ) -> Result<T::Value, Mismatch> {
         let path = Path::step(self.path, step);
         let decoder = NodeDecoder {
             node,
+            place,
             path: Some(&path),
             unknown: self.unknown,
         };
         seed.deserialize(decoder)
-            .map_err(|it| it.or_at(&path, node))
+            .map_err(|it| it.or_at(&path, place))
     }
 
     fn note_unknown(&self, entry: &Entry<'_>, fields: &'static [&'static str]) {
@@ -314,8 +320,11 @@ impl<'n> SeqAccess<'n> for Items<'n, '_, '_> {
         seed: T,
     ) -> Result<Option<T::Value>, Mismatch> {
         let item = self.items.next();
-        item.map(|(index, node)| self.parent.child(seed, Step::Index(index), node))
-            .transpose()
+        item.map(|(index, node)| {
+            self.parent
+                .child(seed, Step::Index(index), node, &node.span)
+        })
+        .transpose()
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -359,6 +368,6 @@ impl<'n> MapAccess<'n> for Entries<'n, '_, '_> {
             Some(_) => Step::Field(&entry.key),
             None => Step::Key(&entry.key),
         };
-        self.parent.child(seed, step, &entry.value)
+        self.parent.child(seed, step, &entry.value, entry.place())
     }
 }

@@ -58,3 +58,31 @@ fn boundary(text: &str, offset: usize) -> usize {
         .find(|it| text.is_char_boundary(*it))
         .unwrap_or(text.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Excerpt;
+    use crate::diagnostic::Location;
+    use crate::input::InputError;
+
+    #[test]
+    fn of_a_long_line_only_the_surroundings_are_taken() {
+        let text = format!("x\n{}!{}\ny", "é".repeat(1000), "ü".repeat(1000));
+        let at = text.find('!').expect("it is there");
+        let error = InputError {
+            location: Location {
+                file: "a.yaml".to_owned(),
+                line: 2,
+                column: 1001,
+            },
+            span: at..at + 1,
+            message: String::new(),
+        };
+        let excerpt = Excerpt::new(&error, &text).expect("the place is in the text");
+        assert_eq!(
+            excerpt.line,
+            format!("{}!{}", "é".repeat(30), "ü".repeat(30))
+        );
+        assert_eq!(excerpt.line.get(excerpt.start..excerpt.end), Some("!"));
+    }
+}

@@ -93,3 +93,15 @@ pub(super) fn go_list(go_type: &str, items: &[String]) -> String {
     let items: Vec<String> = items.iter().map(|it| quoted(it)).collect();
     format!("[]{go_type}{{{}}}", items.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn strings_are_quoted_as_in_go() {
+        let text = "a\"b\\c\n\r\t\0\x07\x08\x0b\x0c\x1b\x7f\u{85}é日";
+        let expected = r#""a\"b\\c\n\r\t\x00\a\b\v\f\x1b\x7f\u0085é日""#;
+        assert_eq!(quoted(text), expected);
+    }
+}

@@ -141,6 +141,7 @@ fn owners(errors: &mut FieldErrors<'_>, path: &Path<'_>, owners: &[OwnerReferenc
                 "Only one reference can have Controller set to true. Found \"true\" in references for {other} and {}",
                 owner.name
             );
+            // The API server prints all owners here, with addresses of its memory.
             errors.add_as(&at.field("controller"), path, invalid(true, detail));
         }
     }

@@ -87,6 +87,16 @@ pub(super) struct Entry<'a> {
     pub(super) value: Node<'a>,
 }
 
+impl Entry<'_> {
+    /// Where to point for the value: a scalar itself, else the key.
+    pub(super) fn place(&self) -> &Span {
+        match self.value.value {
+            Value::List(_) | Value::Object(_) | Value::Null => &self.key_span,
+            _ => &self.value.span,
+        }
+    }
+}
+
 impl<'a> Node<'a> {
     /// The value of `key`, where this is an object that has it.
     pub(super) fn get(&self, key: &str) -> Option<&Node<'a>> {
@@ -119,34 +129,33 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Where to point for the value at `path`: the scalar itself, the key of a list, an object or null, or, where the way
-    /// breaks off, the last key on it.
+    /// Where to point for the value at `path`, or, where the way breaks off, the last key on it.
     pub(super) fn locate(&self, path: &Path<'_>) -> Span {
         let mut node = self;
-        let mut last_key = match &self.value {
-            Value::Object(entries) => entries.first().map(|it| it.key_span.clone()),
-            _ => None,
-        };
+        let mut last_key = self.head();
+        let mut place = self.head();
         for step in path.steps() {
-            let next = match (step, &node.value) {
-                (Step::Field(key) | Step::Key(key), _) => node.entry(key).map(|entry| {
-                    last_key = Some(entry.key_span.clone());
-                    &entry.value
-                }),
-                (Step::Index(index), Value::List(items)) => items.get(index).inspect(|item| {
-                    last_key = Some(item.head());
-                }),
-                (Step::Index(_), _) => None,
-            };
-            match next {
-                Some(next) => node = next,
-                None => return last_key.unwrap_or_else(|| self.span.clone()),
+            match (step, &node.value) {
+                (Step::Field(key) | Step::Key(key), _) => {
+                    let Some(entry) = node.entry(key) else {
+                        return last_key;
+                    };
+                    last_key = entry.key_span.clone();
+                    place = entry.place().clone();
+                    node = &entry.value;
+                }
+                (Step::Index(index), Value::List(items)) => {
+                    let Some(item) = items.get(index) else {
+                        return last_key;
+                    };
+                    last_key = item.head();
+                    place = item.head();
+                    node = item;
+                }
+                (Step::Index(_), _) => return last_key,
             }
         }
-        let scalar = !matches!(node.value, Value::List(_) | Value::Object(_) | Value::Null);
-        last_key
-            .filter(|_| !scalar)
-            .unwrap_or_else(|| node.span.clone())
+        place
     }
 
     /// The same value without places.

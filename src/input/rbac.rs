@@ -89,7 +89,7 @@ impl From<SubjectV1alpha1> for Subject {
             "system:authenticated".clone_into(&mut name);
         }
         Self {
-            api_group: Some(api_group.to_owned()),
+            api_group: (!api_group.is_empty()).then(|| api_group.to_owned()),
             kind,
             name,
             namespace,
@@ -159,7 +159,9 @@ pub(super) fn binding(
     }
     let path = Path::root("subjects");
     for (index, subject) in subjects.iter_mut().enumerate() {
-        if subject.api_group.is_none() && matches!(subject.kind.as_str(), "User" | "Group") {
+        if subject.api_group.as_deref().is_none_or(str::is_empty)
+            && matches!(subject.kind.as_str(), "User" | "Group")
+        {
             subject.api_group = Some(RBAC_GROUP.to_owned());
         }
         warn_about_subject(report, node, reference, &path.index(index), subject);

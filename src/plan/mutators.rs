@@ -28,6 +28,8 @@ pub struct Mutator {
     pub name: String,
     /// The name of the control.
     pub control: &'static str,
+    /// The field of the PSPs, such as `spec.fsGroup`, or their annotation.
+    pub field: &'static str,
     /// What it writes; the caveats are those of single policies, and not here.
     pub mutation: Mutation,
     /// Where.
@@ -94,6 +96,7 @@ pub(super) fn mutators(
         res.push(Mutator {
             name: name(wish.control.name(), &wish.mutation),
             control: wish.control.name(),
+            field: wish.field,
             mutation: wish.mutation.clone(),
             namespaces,
             policies: wish.policies.iter().map(|it| (*it).to_owned()).collect(),
@@ -128,6 +131,7 @@ fn items(mutation: &Mutation) -> impl Iterator<Item = Option<String>> {
 
 struct Wish<'a> {
     control: &'static dyn Control,
+    field: &'static str,
     mutation: Mutation,
     policies: BTreeSet<&'a str>,
 }
@@ -153,6 +157,7 @@ impl<'a> Wishes<'a> {
                     if id == all.len() {
                         all.push(Wish {
                             control: *control,
+                            field: default.field,
                             mutation,
                             policies: BTreeSet::new(),
                         });

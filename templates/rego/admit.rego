@@ -32,7 +32,7 @@ import data.lib.volumes
 violation contains {"msg": message, "details": {"violations": found}} if {
 	request.judged
 	not admitted
-	found := {name: violations(parameters.policy(name)) | some name in usable}
+	found := {name: objections[name] | some name in usable}
 	message := explain(found)
 }
 
@@ -40,7 +40,12 @@ default admitted := false
 
 admitted if {
 	some name in usable
-	count(violations(parameters.policy(name))) == 0
+	count(objections[name]) == 0
+}
+
+# A rule and not a function, so that each policy is judged once.
+objections[name] := violations(parameters.policy(name)) if {
+	usable[name]
 }
 
 # The policies that may be used here, whoever of the two may use them. The name `*` stands for all there are.
@@ -68,46 +73,65 @@ granted contains name if {
 	some name in value.get(groups, group, [])
 }
 
+# Each control is given its own fields alone, so that policies which agree in them are judged once.
+# A field that is absent has the value that PodSecurityPolicy gave it.
 violations(policy) := union({
-	apparmor.violations(policy),
-	capabilities.violations(policy),
-	csi_drivers.violations(policy),
-	flex_volumes.violations(policy),
-	groups.violations(policy),
-	host_namespaces.violations(policy),
-	host_network.violations(policy),
-	host_paths.violations(policy),
-	privilege_escalation.violations(policy),
-	privileged.violations(policy),
-	proc_mount.violations(policy),
-	read_only_root_filesystem.violations(policy),
-	run_as_user.violations(policy),
-	runtime_class.violations(policy),
-	seccomp.violations(policy),
-	selinux.violations(policy),
-	sysctls.violations(policy),
-	volumes.violations(policy),
+	apparmor.violations(object.get(policy, "appArmor", {})),
+	capabilities.violations(
+		object.get(policy, "allowedCapabilities", []),
+		object.get(policy, "defaultAddCapabilities", []),
+		object.get(policy, "requiredDropCapabilities", []),
+	),
+	csi_drivers.violations(object.get(policy, "allowedCSIDrivers", [])),
+	flex_volumes.violations(object.get(policy, "allowedFlexVolumes", [])),
+	groups.fs_group(object.get(policy, "fsGroup", any_id)),
+	groups.run_as_group(object.get(policy, "runAsGroup", any_id)),
+	groups.supplemental_groups(object.get(policy, "supplementalGroups", any_id)),
+	host_namespaces.violations(object.get(policy, "hostPID", false), object.get(policy, "hostIPC", false)),
+	host_network.violations(object.get(policy, "hostNetwork", false), object.get(policy, "hostPorts", [])),
+	host_paths.violations(object.get(policy, "allowedHostPaths", [])),
+	privilege_escalation.violations(
+		object.get(policy, "allowPrivilegeEscalation", true),
+		object.get(policy, "defaultAllowPrivilegeEscalation", null),
+	),
+	privileged.violations(object.get(policy, "privileged", false)),
+	proc_mount.violations(object.get(policy, "allowedProcMountTypes", ["Default"])),
+	read_only_root_filesystem.violations(object.get(policy, "readOnlyRootFilesystem", false)),
+	run_as_user.violations(object.get(policy, "runAsUser", any_id)),
+	runtime_class.violations(object.get(policy, "runtimeClass", null)),
+	seccomp.violations(object.get(policy, "seccomp", {})),
+	selinux.violations(object.get(policy, "seLinux", any_id)),
+	sysctls.violations(object.get(policy, "forbiddenSysctls", []), object.get(policy, "allowedUnsafeSysctls", [])),
+	volumes.violations(object.get(policy, "volumes", [])),
 })
 
+any_id := {"rule": "RunAsAny"}
+
 # The policy with the fewest objections is the one that the author most likely meant; the first by name among equals.
-explain(found) := sprintf("PodSecurityPolicy %s forbids this pod: %s (the closest of %d that %s may use in namespace %s: %s)", [
-	closest,
-	shortened(sort(found[closest])),
-	count(found),
-	request.who,
-	request.namespace,
-	concat(", ", sort(object.keys(found))),
-]) if {
+explain(found) := message if {
 	count(found) > 0
 	fewest := min({count(messages) | some messages in found})
 	closest := min({name | some name, messages in found; count(messages) == fewest})
+	messages := sort(found[closest])
+	names := sort(object.keys(found))
+	message := sprintf("PodSecurityPolicy %s forbids this pod: %s (the closest of %d that %s may use in namespace %s: %s)", [
+		closest,
+		shortened(messages, most_messages, "; "),
+		count(names),
+		request.who,
+		request.namespace,
+		shortened(names, most_names, ", "),
+	])
 } else := sprintf("no PodSecurityPolicy may be used in namespace %s by %s", [request.namespace, request.who])
 
-most_shown := 8
+most_messages := 8
 
-shortened(messages) := concat("; ", messages) if {
-	count(messages) <= most_shown
-} else := sprintf("%s; and %d more", [
-	concat("; ", array.slice(messages, 0, most_shown)),
-	count(messages) - most_shown,
+most_names := 16
+
+shortened(texts, most, separator) := concat(separator, texts) if {
+	count(texts) <= most
+} else := sprintf("%s%sand %d more", [
+	concat(separator, array.slice(texts, 0, most)),
+	separator,
+	count(texts) - most,
 ])

@@ -48,6 +48,12 @@ fn documents_are_separated_by_three_dashes() {
 }
 
 #[test]
+fn three_dashes_before_a_letter_separate_nothing() {
+    let inventory = inventory("apiVersion: v1\n---x: 1\nkind: Pod\n");
+    assert_eq!(inventory.workloads[0].object["---x"], 1);
+}
+
+#[test]
 fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
     let text = format!("\u{feff}{NAMESPACE}---\n{}", namespace("b"));
     check_namespaces(&text, &["a", "b"]);
@@ -137,11 +143,12 @@ fn a_template_is_recognized() {
 
 #[test]
 fn aliases_cannot_become_huge() {
-    let mut text = String::from("a: &a [x, x, x, x, x, x, x, x, x]\n");
+    let mut lines = vec!["a: &a [x, x, x, x, x, x, x, x, x]".to_owned()];
     for (name, of) in ('b'..='i').zip('a'..) {
         let aliases = vec![format!("*{of}"); 9].join(", ");
-        text += &format!("{name}: &{name} [{aliases}]\n");
+        lines.push(format!("{name}: &{name} [{aliases}]"));
     }
+    let text = lines.join("\n");
     assert_eq!(errors(&text).len(), 1);
     assert!(errors(&text)[0].ends_with("aliases copy more than 32 MiB"));
     assert_eq!(errors("a: &a [*a]"), ["1:8: the anchor contains itself"]);

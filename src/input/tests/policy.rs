@@ -165,12 +165,12 @@ fn an_empty_runtime_class_strategy_is_one() {
 fn policies_are_sorted_by_the_bytes_of_their_names() {
     let named = |name: &str| policy("").replace("name: p", &format!("name: '{name}'"));
     let text = ["b", "a-b", "a.b", "10", "9"].map(named).join("---\n");
-    let names: Vec<String> = inventory(&text)
+    let order: Vec<String> = inventory(&text)
         .policies
         .into_iter()
         .map(|it| it.name)
         .collect();
-    assert_eq!(names, ["10", "9", "a-b", "a.b", "b"]);
+    assert_eq!(order, ["10", "9", "a-b", "a.b", "b"]);
 }
 
 #[test]
@@ -238,6 +238,8 @@ fn proc_mount_types_are_kept_and_checked_where_the_gate_is_open_or_a_server_has_
     let stored = |text: &str| text.replace("  name: p\n", "  name: p\n  uid: 2f1c\n");
     assert_eq!(spec(&stored(&kept)).allowed_proc_mount_types, ["Unmasked"]);
     assert_eq!(errors(&stored(&refused)).len(), 1);
+    let empty = policy("  allowedProcMountTypes: []\n");
+    assert_eq!(spec(&stored(&empty)).allowed_proc_mount_types, ["Default"]);
     let options = LoadOptions {
         proc_mount_type: true,
     };
@@ -258,13 +260,10 @@ fn proc_mount_types_are_kept_and_checked_where_the_gate_is_open_or_a_server_has_
 #[track_caller]
 fn check_unusable(spec: &str, field: &str, reason: &str) {
     let replaced = spec.split(':').next().expect("a field");
-    let text: String = policy("")
-        .lines()
-        .filter(|it| !it.contains(replaced))
-        .map(|it| format!("{it}\n"))
-        .collect();
-    let (inventory, diagnostics) =
-        load(&[source(&format!("{text}  {spec}\n"))], OPTIONS).expect("it is accepted");
+    let text = policy("");
+    let others: Vec<&str> = text.lines().filter(|it| !it.contains(replaced)).collect();
+    let text = format!("{}\n  {spec}\n", others.join("\n"));
+    let (inventory, diagnostics) = load(&[source(&text)], OPTIONS).expect("it is accepted");
     let expected = UnusablePolicy {
         name: "p".to_owned(),
         field: field.to_owned(),
@@ -344,7 +343,7 @@ fn a_value_of_another_kind_is_an_error() {
     );
     check_mismatch(
         "hostPorts: {min: 1}",
-        "10:14: PodSecurityPolicy p: spec.hostPorts: cannot unmarshal object into a field of type list",
+        "10:3: PodSecurityPolicy p: spec.hostPorts: cannot unmarshal object into a field of type list",
     );
     check_mismatch(
         "runAsGroup: {rule: MustRunAs, ranges: [{min: 1.5, max: 2}]}",

@@ -25,7 +25,7 @@ fn only_binding(text: &str) -> Binding {
 
 #[test]
 fn a_binding_gets_the_groups_of_its_version() {
-    let text = "roleRef: {kind: ClusterRole, name: r}\nsubjects: [{kind: User, name: u}, {kind: ServiceAccount, name: s}]\n";
+    let text = "roleRef: {kind: ClusterRole, name: r}\nsubjects: [{kind: User, name: u, apiGroup: ''}, {kind: ServiceAccount, name: s}]\n";
     for version in ["v1", "v1beta1"] {
         let expected = Binding {
             namespace: Some("default".to_owned()),
@@ -72,7 +72,6 @@ subjects:
 ";
     let text = binding("v1alpha1", "ClusterRoleBinding", rest);
     let account = Subject {
-        api_group: Some(String::new()),
         namespace: Some("ns".to_owned()),
         ..subject("ServiceAccount", "", "s")
     };
@@ -134,9 +133,7 @@ fn what_cannot_be_decoded_is_an_error() {
             "RoleBinding",
             "roleRef: {kind: Role, name: r}\nsubjects: {kind: User}\n"
         )),
-        [
-            "5:11: RoleBinding default/b: subjects: cannot unmarshal object into a field of type list"
-        ]
+        ["5:1: RoleBinding default/b: subjects: cannot unmarshal object into a field of type list"]
     );
 }
 

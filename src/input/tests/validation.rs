@@ -122,10 +122,10 @@ fn a_policy_without_a_spec_lacks_all_rules() {
     check_text(
         text,
         &[
-            "1:1 spec.runAsUser.rule: Unsupported value: \"\": supported values: \"MustRunAs\", \"MustRunAsNonRoot\", \"RunAsAny\"".to_owned(),
-            "1:1 spec.seLinux.rule: Unsupported value: \"\": supported values: \"MustRunAs\", \"RunAsAny\"".to_owned(),
-            format!("1:1 spec.supplementalGroups.{group}"),
-            format!("1:1 spec.fsGroup.{group}"),
+            "2:7 spec.runAsUser.rule: Unsupported value: \"\": supported values: \"MustRunAs\", \"MustRunAsNonRoot\", \"RunAsAny\"".to_owned(),
+            "2:7 spec.seLinux.rule: Unsupported value: \"\": supported values: \"MustRunAs\", \"RunAsAny\"".to_owned(),
+            format!("2:7 spec.supplementalGroups.{group}"),
+            format!("2:7 spec.fsGroup.{group}"),
         ],
     );
 }
@@ -519,6 +519,19 @@ fn labels_and_annotations() {
            or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
             .to_owned()],
     );
+    let long = "a".repeat(64);
+    check_metadata(
+        &format!("labels: {{{long}: {long}}}"),
+        &[
+            format!(
+                "5:78 metadata.labels: Invalid value: \"{long}\": name part must be no more than 63 characters"
+            ),
+            format!(
+                "5:78 metadata.labels: Invalid value: \"{long}\": must be no more than 63 characters"
+            ),
+        ],
+    );
+    check_metadata(&format!("labels: {{{0}: {0}}}", &long[1..]), &[]);
     check_metadata("annotations: {A.b/C: any thing}", &[]);
     check_metadata(
         "annotations: {a b: c}",
@@ -546,6 +559,21 @@ fn other_metadata() {
         "finalizers: [a]",
         &["5:16 metadata.finalizers[0]: Invalid value: \"a\": name is neither a standard finalizer name nor is it fully \
            qualified"
+            .to_owned()],
+    );
+    check_metadata(
+        "finalizers: [orphan, foregroundDeletion]",
+        &["5:3 metadata.finalizers: Invalid value: []string{\"orphan\", \"foregroundDeletion\"}: finalizer foregroundDeletion \
+           and orphan cannot be both set"
+            .to_owned()],
+    );
+    let owner =
+        |name: &str| format!("{{apiVersion: v1, kind: K, name: {name}, uid: u, controller: true}}");
+    check_metadata(&format!("ownerReferences: [{}]", owner("a")), &[]);
+    check_metadata(
+        &format!("ownerReferences: [{}, {}]", owner("a"), owner("b")),
+        &["5:138 metadata.ownerReferences: Invalid value: true: Only one reference can have Controller set to true. Found \
+           \"true\" in references for a and b"
             .to_owned()],
     );
     check_metadata(

@@ -6,41 +6,50 @@ import future.keywords.in
 import data.lib.pod
 import data.lib.value
 
-violations(policy) := {message |
-	strategy := value.get(policy, "appArmor", {})
-	some container in pod.containers
-	message := problem(strategy, container, profile(container))
+violations(strategy) := {message |
+	count(strategy) > 0
+	some container in containers
+	message := problem(strategy, container)
 }
 
 # A list that is absent allows everything, but what would have been defaulted must be there.
-problem(strategy, container, profile_name) := message if {
-	profile_name == ""
+problem(strategy, container) := message if {
+	container.profile == ""
 	must_be_set(strategy)
-	message := sprintf("%s.securityContext.appArmorProfile: must be set, here or as annotation %s%s", [container.path, prefix, container.name])
+	message := sprintf(
+		"%s.securityContext.appArmorProfile: must be set, here or as annotation %s%s",
+		[container.path, prefix, container.name],
+	)
 } else := message if {
-	profile_name != ""
-	allowed := value.get(strategy, "allowedProfileNames", null)
+	container.profile != ""
+	allowed := object.get(strategy, "allowedProfileNames", null)
 	allowed != null
-	not profile_name in allowed
-	message := sprintf("%s.securityContext.appArmorProfile: %s is not allowed, allowed are %s", [container.path, value.text(profile_name), value.list(allowed)])
+	not container.profile in allowed
+	message := sprintf(
+		"%s.securityContext.appArmorProfile: %s is not allowed, allowed are %s",
+		[container.path, value.text(container.profile), value.list(allowed)],
+	)
 }
 
-must_be_set(strategy) if value.get(strategy, "allowedProfileNames", null) != null
+must_be_set(strategy) if object.get(strategy, "allowedProfileNames", null) != null
 
-must_be_set(strategy) if value.get(strategy, "defaultProfileName", "") != ""
+must_be_set(strategy) if object.get(strategy, "defaultProfileName", "") != ""
+
+containers := [{"path": container.path, "name": container.name, "profile": profile(container)} |
+	some container in pod.containers
+]
 
 prefix := "container.apparmor.security.beta.kubernetes.io/"
 
 # As Kubernetes 1.30 and later rank them: the container's field, its annotation, the pod's field.
 # Earlier releases have no field.
 profile(container) := name if {
-	field := value.get(container.security_context, "appArmorProfile", null)
-	field != null
-	name := of_field(field)
+	container.apparmor_profile != null
+	name := of_field(container.apparmor_profile)
 } else := name if {
 	name := value.get(pod.annotations, sprintf("%s%s", [prefix, container.name]), "")
 	name != ""
-} else := of_field(value.get(pod.security_context, "appArmorProfile", {}))
+} else := of_field(object.get(pod.security_context, "appArmorProfile", {}))
 
 of_field(field) := "runtime/default" if {
 	field.type == "RuntimeDefault"

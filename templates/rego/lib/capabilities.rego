@@ -6,18 +6,20 @@ import future.keywords.in
 import data.lib.pod
 import data.lib.value
 
-violations(policy) := {message |
+violations(allowed, default_add, required_drop) := {message |
 	rules := {
-		"allowed": as_set(value.get(policy, "allowedCapabilities", [])),
-		"default_add": as_set(value.get(policy, "defaultAddCapabilities", [])),
-		"required_drop": as_set(value.get(policy, "requiredDropCapabilities", [])),
+		"allowed": as_set(allowed),
+		"default_add": as_set(default_add),
+		"required_drop": as_set(required_drop),
 	}
 	some container in pod.containers
-	capabilities := value.get(container.security_context, "capabilities", {})
-	add := as_set(value.get(capabilities, "add", []))
-	drop := as_set(value.get(capabilities, "drop", []))
 	path := sprintf("%s.securityContext.capabilities", [container.path])
-	some message in ((not_allowed(path, rules, add) | not_dropped(path, rules, drop)) | not_added(path, rules, add, drop))
+	messages := [
+		not_allowed(path, rules, container.add),
+		not_dropped(path, rules, container.drop),
+		not_added(path, rules, container.add, container.drop),
+	]
+	some message in messages[_]
 }
 
 not_allowed(path, rules, add) := {message |

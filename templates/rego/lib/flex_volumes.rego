@@ -7,8 +7,8 @@ import data.lib.pod
 import data.lib.value
 
 # An empty list allows every driver.
-violations(policy) := {message |
-	allowed := [value.get(entry, "driver", "") | some entry in value.get(policy, "allowedFlexVolumes", [])]
+violations(entries) := {message |
+	allowed := [entry.driver | some entry in entries]
 	count(allowed) > 0
 	some volume in pod.volumes
 	"flexVolume" in volume.types

@@ -4,11 +4,10 @@ import future.keywords.if
 import future.keywords.in
 
 import data.lib.pod
-import data.lib.value
 
-violations(policy) := {message |
-	some field in ["hostPID", "hostIPC"]
-	value.get(pod.spec, field, false)
-	not value.get(policy, field, false)
+violations(host_pid, host_ipc) := {message |
+	some field, allowed in {"hostPID": host_pid, "hostIPC": host_ipc}
+	pod.spec[field]
+	not allowed
 	message := sprintf("spec.%s: the host's namespace is not allowed to be used", [field])
 }

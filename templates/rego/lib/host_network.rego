@@ -6,18 +6,17 @@ import future.keywords.in
 import data.lib.pod
 import data.lib.value
 
-violations(policy) := network(policy) | ports(policy)
+violations(host_network, host_ports) := network(host_network) | ports(host_ports)
 
-network(policy) := {message |
-	value.get(pod.spec, "hostNetwork", false)
-	not value.get(policy, "hostNetwork", false)
+network(allowed) := {message |
+	pod.spec.hostNetwork
+	not allowed
 	message := "spec.hostNetwork: the host's network is not allowed to be used"
 }
 
-ports(policy) := {message |
-	allowed := value.get(policy, "hostPorts", [])
+ports(allowed) := {message |
 	some container in pod.containers
-	some index, port in value.get(container.object, "ports", [])
+	some index, port in container.ports
 	host_port := opened(container, port)
 	host_port > 0
 	not value.in_ranges(host_port, allowed)
@@ -29,6 +28,6 @@ opened(container, port) := host_port if {
 	host_port := value.get(port, "hostPort", 0)
 	host_port != 0
 } else := value.get(port, "containerPort", 0) if {
-	value.get(pod.spec, "hostNetwork", false)
+	pod.spec.hostNetwork
 	container.field != "ephemeralContainers"
 } else := 0

@@ -7,19 +7,17 @@ import future.keywords.in
 import data.lib.pod
 import data.lib.value
 
-violations(policy) := paths(policy) | mounts(policy)
+violations(allowed) := paths(allowed) | mounts(allowed)
 
 # An empty list allows every path.
-paths(policy) := {message |
-	allowed := value.get(policy, "allowedHostPaths", [])
+paths(allowed) := {message |
 	count(allowed) > 0
 	some volume in host_path_volumes
 	count(matching(volume.host_path, allowed)) == 0
 	message := sprintf("%s.hostPath.path: %s is not allowed to be used, allowed are %s", [volume.path, value.text(volume.host_path), value.list([entry.pathPrefix | some entry in allowed])])
 }
 
-mounts(policy) := {message |
-	allowed := value.get(policy, "allowedHostPaths", [])
+mounts(allowed) := {message |
 	some volume in host_path_volumes
 	entries := matching(volume.host_path, allowed)
 	count(entries) > 0
@@ -29,7 +27,7 @@ mounts(policy) := {message |
 		value.get(entry, "readOnly", false)
 	}
 	some container in pod.containers
-	some index, mount in value.get(container.object, "volumeMounts", [])
+	some index, mount in container.volume_mounts
 	value.get(mount, "name", "") == volume.name
 	not value.get(mount, "readOnly", false)
 	message := sprintf("%s.volumeMounts[%d].readOnly: must be true, %s may be mounted read-only alone", [container.path, index, value.text(volume.host_path)])

@@ -11,4 +11,4 @@ policy(name) := value.get(given, "policies", {})[name]
 names := object.keys(value.get(given, "policies", {}))
 
 # The key `*` stands for every namespace.
-grants(namespace) := value.get(value.get(given, "grants", {}), namespace, {})
+grants(namespace) := value.get(given, "grants", {})[namespace]

@@ -4,24 +4,18 @@ import future.keywords.if
 import future.keywords.in
 
 import data.lib.pod
-import data.lib.value
 
-violations(policy) := {message |
+violations(allowed, default_value) := {message |
 	some container in pod.containers
-	message := problem(
-		value.get(policy, "allowPrivilegeEscalation", true),
-		value.get(policy, "defaultAllowPrivilegeEscalation", null),
-		container.path,
-		value.get(container.security_context, "allowPrivilegeEscalation", null),
-	)
+	message := problem(allowed, default_value, container)
 }
 
-problem(false, _, path, escalation) := message if {
-	escalation != false
-	message := sprintf("%s.securityContext.allowPrivilegeEscalation: must be false", [path])
-}
-
-problem(true, default_value, path, null) := message if {
+problem(allowed, default_value, container) := message if {
+	allowed == false
+	container.privilege_escalation != false
+	message := sprintf("%s.securityContext.allowPrivilegeEscalation: must be false", [container.path])
+} else := message if {
+	container.privilege_escalation == null
 	default_value != null
-	message := sprintf("%s.securityContext.allowPrivilegeEscalation: must be set, %v is the default", [path, default_value])
+	message := sprintf("%s.securityContext.allowPrivilegeEscalation: must be set, %v is the default", [container.path, default_value])
 }

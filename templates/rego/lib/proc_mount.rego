@@ -6,10 +6,9 @@ import future.keywords.in
 import data.lib.pod
 import data.lib.value
 
-violations(policy) := {message |
-	allowed := value.get(policy, "allowedProcMountTypes", ["Default"])
+violations(allowed) := {message |
 	some container in pod.containers
-	type := value.get(container.security_context, "procMount", "Default")
+	type := container.proc_mount
 	not type in allowed
 	message := sprintf("%s.securityContext.procMount: %s is not allowed, allowed are %s", [container.path, value.text(type), value.list(allowed)])
 }

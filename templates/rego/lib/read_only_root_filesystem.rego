@@ -4,11 +4,10 @@ import future.keywords.if
 import future.keywords.in
 
 import data.lib.pod
-import data.lib.value
 
-violations(policy) := {message |
-	value.get(policy, "readOnlyRootFilesystem", false)
+violations(required) := {message |
+	required
 	some container in pod.containers
-	not value.get(container.security_context, "readOnlyRootFilesystem", false)
+	not container.read_only_root_filesystem
 	message := sprintf("%s.securityContext.readOnlyRootFilesystem: must be true", [container.path])
 }

@@ -45,7 +45,7 @@ requester := value.get(user_info, "username", "")
 
 # A mirror pod has no service account. Where nobody asks, a missing one is still to be filled in by the API server.
 service_account := name if {
-	name := value.get(pod.spec, "serviceAccountName", value.get(pod.spec, "serviceAccount", ""))
+	name := object.get(pod.spec, "serviceAccountName", object.get(pod.spec, "serviceAccount", ""))
 	name != ""
 } else := "default" if {
 	requester == ""

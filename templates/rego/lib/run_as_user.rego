@@ -6,15 +6,15 @@ import future.keywords.in
 import data.lib.pod
 import data.lib.value
 
-violations(policy) := {message |
-	strategy := value.get(policy, "runAsUser", {"rule": "RunAsAny"})
+violations(strategy) := {message |
+	strategy.rule != "RunAsAny"
 	some container in pod.containers
 	message := problem(strategy, container)
 }
 
 problem(strategy, container) := message if {
 	strategy.rule == "MustRunAs"
-	message := out_of_ranges(container, value.get(strategy, "ranges", []))
+	message := out_of_ranges(container, object.get(strategy, "ranges", []))
 }
 
 problem(strategy, container) := message if {
@@ -23,26 +23,24 @@ problem(strategy, container) := message if {
 }
 
 out_of_ranges(container, ranges) := message if {
-	user := pod.effective(container, "runAsUser", null)
-	user == null
+	container.run_as_user == null
 	message := sprintf("%s.securityContext.runAsUser: must be set, allowed are %s", [container.path, value.ranges(ranges)])
 } else := message if {
-	user := pod.effective(container, "runAsUser", null)
-	not value.in_ranges(user, ranges)
-	message := sprintf("%s.securityContext.runAsUser: %s is not allowed, allowed are %s", [container.path, value.text(user), value.ranges(ranges)])
+	not value.in_ranges(container.run_as_user, ranges)
+	message := sprintf("%s.securityContext.runAsUser: %s is not allowed, allowed are %s", [container.path, value.text(container.run_as_user), value.ranges(ranges)])
 }
 
 root(container) := message if {
-	pod.effective(container, "runAsNonRoot", null) == null
-	pod.effective(container, "runAsUser", null) == null
+	container.run_as_non_root == null
+	container.run_as_user == null
 	message := sprintf(
 		"%s.securityContext.runAsNonRoot: must be true, or runAsUser a user other than 0",
 		[container.path],
 	)
 } else := message if {
-	pod.effective(container, "runAsNonRoot", null) == false
+	container.run_as_non_root == false
 	message := sprintf("%s.securityContext.runAsNonRoot: false is not allowed, must be true", [container.path])
 } else := message if {
-	pod.effective(container, "runAsUser", null) == 0
+	container.run_as_user == 0
 	message := sprintf("%s.securityContext.runAsUser: 0 is not allowed, the user must not be root", [container.path])
 }

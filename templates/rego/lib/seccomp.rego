@@ -6,7 +6,9 @@ import future.keywords.in
 import data.lib.pod
 import data.lib.value
 
-violations(policy) := missing(value.get(policy, "seccomp", {})) | not_allowed(value.get(policy, "seccomp", {}))
+violations(strategy) := missing(strategy, allowed) | not_allowed(allowed) if {
+	allowed := object.get(strategy, "allowedProfileNames", [])
+}
 
 pod_key := "seccomp.security.alpha.kubernetes.io/pod"
 
@@ -14,13 +16,14 @@ container_key(container) := sprintf("container.seccomp.security.alpha.kubernetes
 
 pod_annotation := value.get(pod.annotations, pod_key, "")
 
-pod_field := value.get(pod.security_context, "seccompProfile", null)
+pod_field := object.get(pod.security_context, "seccompProfile", null)
 
 # What the plugin would still have to write makes it refuse the pod as it stands.
-missing(strategy) := {"spec.securityContext.seccompProfile: must be set"} if {
+missing(strategy, allowed) := {"spec.securityContext.seccompProfile: must be set"} if {
 	pod_field == null
 	counted(pod_annotation, pod_field) == ""
-	value.get(strategy, "defaultProfileName", "") != ""
+	object.get(strategy, "defaultProfileName", "") != ""
+	is_allowed("", allowed)
 } else := {sprintf("metadata.annotations[%s]: must stay, the field alone is not enough here", [pod_key])} if {
 	annotation_taken_away
 } else := set()
@@ -34,25 +37,31 @@ annotation_taken_away if {
 	value.get(pod.old_annotations, pod_key, "") != ""
 }
 
-not_allowed(strategy) := {message |
-	allowed := value.get(strategy, "allowedProfileNames", [])
-	not "*" in allowed
+not_allowed(allowed) := {message |
 	some found in array.concat(of_pod, of_containers)
-	not profile_allowed(found.profile, allowed)
-	message := sprintf("%s: %s is not an allowed profile, allowed are %s", [found.path, value.text(found.profile), value.list(allowed)])
+	not is_allowed(found.profile, allowed)
+	message := sprintf("%s: %s, allowed are %s", [found.path, problem(found.profile), value.list(allowed)])
 }
 
-# Without a list no profile may be set, and none need be.
-profile_allowed(profile, allowed) if profile in allowed
+problem("") := "must be set"
 
-profile_allowed("", []) := true
+problem(profile) := sprintf("%s is not allowed", [value.text(profile)]) if profile != ""
+
+is_allowed(_, allowed) if "*" in allowed
+
+is_allowed(profile, allowed) if profile in allowed
+
+# Without a list no profile may be set, and none need be.
+is_allowed("", []) := true
 
 of_pod := [{"path": "spec.securityContext.seccompProfile", "profile": profile} | some profile in profiles_of_pod]
 
+# What a container has from its pod is judged there.
 of_containers := [{"path": path, "profile": profile} |
 	some container in pod.containers
 	path := sprintf("%s.securityContext.seccompProfile", [container.path])
 	some profile in profiles_of_container(container)
+	not profile in profiles_of_pod
 ]
 
 # On a new pod annotation and field say the same up to Kubernetes 1.26, or the API server refuses it. Later releases
@@ -69,9 +78,8 @@ profiles_of_pod := stated if {
 	profile != ""
 } else := {of_field(pod_field)}
 
-profiles_of_container(container) := {of_field(field)} if {
-	field := value.get(container.security_context, "seccompProfile", null)
-	field != null
+profiles_of_container(container) := {of_field(container.seccomp_profile)} if {
+	container.seccomp_profile != null
 } else := {counted(annotation, null)} if {
 	annotation := value.get(pod.annotations, container_key(container), null)
 	annotation != null

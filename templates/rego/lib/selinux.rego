@@ -6,10 +6,9 @@ import future.keywords.in
 import data.lib.pod
 import data.lib.value
 
-violations(policy) := {message |
-	strategy := value.get(policy, "seLinux", {"rule": "RunAsAny"})
+violations(strategy) := {message |
 	strategy.rule == "MustRunAs"
-	expected := value.get(strategy, "seLinuxOptions", {})
+	expected := object.get(strategy, "seLinuxOptions", {})
 	some place in places
 	some message in problems(place.path, place.options, expected)
 }
@@ -18,14 +17,14 @@ violations(policy) := {message |
 places := array.concat(
 	[{
 		"path": "spec.securityContext.seLinuxOptions",
-		"options": value.get(pod.security_context, "seLinuxOptions", null),
+		"options": object.get(pod.security_context, "seLinuxOptions", null),
 	}],
 	[{
 		"path": sprintf("%s.securityContext.seLinuxOptions", [container.path]),
 		"options": options,
 	} |
 		some container in pod.containers
-		options := value.get(container.security_context, "seLinuxOptions", null)
+		options := container.selinux_options
 		options != null
 	],
 )

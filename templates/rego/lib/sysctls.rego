@@ -15,14 +15,10 @@ safe := {
 	"net.ipv4.tcp_syncookies",
 }
 
-violations(policy) := {message |
-	some index, sysctl in value.get(pod.security_context, "sysctls", [])
+violations(forbidden, allowed) := {message |
+	some index, sysctl in object.get(pod.security_context, "sysctls", [])
 	name := value.get(sysctl, "name", "")
-	problem := problem_of(
-		name,
-		value.get(policy, "forbiddenSysctls", []),
-		value.get(policy, "allowedUnsafeSysctls", []),
-	)
+	problem := problem_of(name, forbidden, allowed)
 	message := sprintf("spec.securityContext.sysctls[%d]: %s %s", [index, value.text(name), problem])
 }
 

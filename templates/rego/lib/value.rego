@@ -11,6 +11,9 @@ get(parent, key, fallback) := found if {
 	found != null
 } else := fallback
 
+# The object without what is null.
+present(parent) := {key: found | some key, found in parent; found != null}
+
 # Numbers of a reviewed object from a million up would print with an exponent.
 text(x) := format_int(x, 10) if {
 	is_number(x)

@@ -7,8 +7,7 @@ import future.keywords.in
 import data.lib.pod
 import data.lib.value
 
-violations(policy) := {message |
-	allowed := value.get(policy, "volumes", [])
+violations(allowed) := {message |
 	not "*" in allowed
 	some volume in pod.volumes
 	some type in volume.types

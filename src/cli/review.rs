@@ -1,0 +1,268 @@
+//! `review`: what PSP decides about a pod and why, and what Gatekeeper does.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+use rayon::prelude::*;
+use serde_json::Value;
+
+use crate::admission::{AdmissionRequest, Operation, UserInfo};
+use crate::cli::files::{self, InputArgs};
+use crate::cli::{ExitStatus, Output, Ui, migrate, out_dir};
+use crate::gatekeeper::GatekeeperAdmission;
+use crate::input::{self, Inventory, Source};
+use crate::plan::EnforcementAction;
+use crate::psp::{Outcome, PspAdmission};
+use crate::resolve::{self, Grant};
+use crate::review::{Review, request, review, routes};
+
+/// Tell for pods what PSP decides and why, and what the output decides and why.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ReviewArgs {
+    #[command(flatten)]
+    input: InputArgs,
+
+    /// File with Pods or AdmissionReviews in YAML, JSON or JSON lines, or `-` for stdin; may be repeated.
+    #[arg(long, required = true, visible_alias = "pods", value_name = "PATH")]
+    requests: Vec<PathBuf>,
+
+    /// Who creates the Pods; without it the controller that would.
+    #[arg(long = "as", value_name = "USER")]
+    as_user: Option<String>,
+
+    /// Groups of that user; may be repeated.
+    #[arg(long = "as-group", value_name = "GROUP", requires = "as_user")]
+    as_group: Vec<String>,
+
+    /// Judge by what stands in this directory, instead of what `migrate` would write now.
+    #[arg(long, value_name = "DIR")]
+    manifests: Option<PathBuf>,
+
+    /// How to write it: for people, or one JSON object a line.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  # Which policy applies to this pod, and why
+  psp2gatekeeper review -f cluster.yaml --requests pod.yaml
+
+  # The same if alice creates it
+  psp2gatekeeper review -f cluster.yaml --requests pod.yaml --as alice --as-group system:authenticated
+
+  # A stream of AdmissionReviews, judged by what was written before
+  psp2gatekeeper review -f cluster.yaml --manifests gatekeeper --requests - -o json < reviews.jsonl
+
+Exit codes: 0 done; 1 the two disagree, and no loss declares it; 2 could not be done.";
+
+/// How many requests are answered at a time, so that memory stays bounded and both cores are used.
+const BATCH: usize = 1024;
+
+pub(crate) fn run(args: &ReviewArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus> {
+    let (inventory, diagnostics) = files::load(&args.input, ui)?;
+    files::tell(&diagnostics, ui)?;
+    let manifests = match &args.manifests {
+        Some(directory) => out_dir::read(directory)?,
+        None => migrate::manifests(&inventory, EnforcementAction::Deny)?,
+    };
+    let session = Session {
+        grants: resolve::grants(&inventory),
+        psp: PspAdmission::new(&inventory),
+        gatekeeper: GatekeeperAdmission::from_manifests(&manifests, &inventory.namespaces)?,
+        asker: args.as_user.as_ref().map(|username| UserInfo {
+            username: username.clone(),
+            groups: args.as_group.clone(),
+        }),
+        inventory: &inventory,
+        output: args.output,
+    };
+    let mut found = false;
+    for path in &args.requests {
+        found |= session
+            .file(path, ui)
+            .with_context(|| format!("`{}`", path.display()))?;
+    }
+    Ok(if found {
+        ExitStatus::Found
+    } else {
+        ExitStatus::Done
+    })
+}
+
+struct Session<'a> {
+    inventory: &'a Inventory,
+    grants: Vec<Grant>,
+    psp: PspAdmission<'a>,
+    gatekeeper: GatekeeperAdmission,
+    asker: Option<UserInfo>,
+    output: Output,
+}
+
+impl Session<'_> {
+    /// Answers what stands in a file; returns whether the two disagreed.
+    fn file(&self, path: &PathBuf, ui: &mut Ui<'_>) -> anyhow::Result<bool> {
+        let mut reader: Box<dyn BufRead> = if path.as_os_str() == "-" {
+            Box::new(BufReader::new(std::io::stdin()))
+        } else {
+            Box::new(BufReader::new(std::fs::File::open(path)?))
+        };
+        let json = reader.fill_buf()?.trim_ascii_start().starts_with(b"{");
+        let mut objects: Box<dyn Iterator<Item = anyhow::Result<Value>>> = if json {
+            let stream = serde_json::Deserializer::from_reader(reader).into_iter::<Value>();
+            Box::new(stream.map(|it| it.map_err(|it| anyhow!("this is not JSON: {it}"))))
+        } else {
+            let mut text = String::new();
+            reader.read_to_string(&mut text)?;
+            let name = path.display().to_string();
+            let objects = input::objects(&Source { name, text }).map_err(|it| {
+                let errors: Vec<_> = it
+                    .errors
+                    .iter()
+                    .map(|it| format!("{}: {}", it.location, it.message))
+                    .collect();
+                anyhow!(errors.join("; "))
+            })?;
+            Box::new(objects.into_iter().map(Ok))
+        };
+        let mut found = false;
+        let mut number = 0;
+        loop {
+            let batch = objects
+                .by_ref()
+                .take(BATCH)
+                .collect::<Result<Vec<_>, _>>()?;
+            if batch.is_empty() {
+                break;
+            }
+            let first = number + 1;
+            number += batch.len();
+            let requests: Vec<AdmissionRequest> = batch
+                .into_iter()
+                .enumerate()
+                .map(|(index, object)| {
+                    request(self.inventory, self.asker.as_ref(), object)
+                        .map_err(|it| anyhow!("object {}: {it}", first + index))
+                })
+                .collect::<Result<_, _>>()?;
+            let reviews: Vec<_> = requests
+                .into_par_iter()
+                .map(|it| review(&self.psp, &self.gatekeeper, it))
+                .collect();
+            for review in reviews {
+                let review = review?;
+                found |= review.direction().is_some();
+                match self.output {
+                    Output::Json => writeln!(ui.stdout, "{}", review.to_json())?,
+                    Output::Text => self.tell(&review, ui)?,
+                }
+            }
+        }
+        if number == 0 {
+            bail!("there is no Pod and no AdmissionReview in it");
+        }
+        Ok(found)
+    }
+
+    fn tell(&self, review: &Review, ui: &mut Ui<'_>) -> anyhow::Result<()> {
+        let request = &review.request;
+        let verb = match request.operation {
+            Operation::Create => "create",
+            Operation::Update => "update",
+            Operation::Delete => "delete",
+            Operation::Connect => "connect to",
+        };
+        let name = [request.pod.name(), request.pod.generate_name()]
+            .into_iter()
+            .find(|it| !it.is_empty())
+            .unwrap_or("(no name)");
+        writeln!(ui.stdout, "Pod {}/{name}", request.namespace)?;
+        writeln!(
+            ui.stdout,
+            "  {} would {verb} it{}, to run as service account {}",
+            request.user_info.username,
+            match request.subresource.as_str() {
+                "" => String::new(),
+                subresource => format!(" through {subresource}"),
+            },
+            match request.pod.service_account_name() {
+                "" => "(none)",
+                account => account,
+            }
+        )?;
+        let psp = &review.psp;
+        writeln!(
+            ui.stdout,
+            "PSP {}",
+            match (psp.allowed, psp.policy.as_str()) {
+                (true, "") => "is not asked".to_owned(),
+                (true, policy) => format!("admits it by {policy}"),
+                (false, _) => "forbids it".to_owned(),
+            }
+        )?;
+        if psp.trials.is_empty() && !psp.allowed {
+            writeln!(ui.stdout, "  nobody involved may use a policy here")?;
+        }
+        for trial in &psp.trials {
+            let who = match (trial.usable_by.service_account, trial.usable_by.requester) {
+                (true, true) => "service account and requester",
+                (true, false) => "service account",
+                _ => "requester",
+            };
+            let outcome = match &trial.outcome {
+                Outcome::Unchanged => "accepts it as it is",
+                Outcome::Defaulted(_) if request.operation == Operation::Create => {
+                    "accepts it and fills in"
+                }
+                Outcome::Defaulted(_) => "would have to fill in, which an update may not",
+                Outcome::Refused(_) => "refuses it",
+            };
+            let routes = routes(&self.grants, request, &trial.policy).join(", ");
+            writeln!(
+                ui.stdout,
+                "  {} {outcome} (usable by {who} through {routes})",
+                trial.policy
+            )?;
+            match &trial.outcome {
+                Outcome::Unchanged => {}
+                Outcome::Defaulted(changes) => {
+                    for change in changes {
+                        writeln!(ui.stdout, "    {} = {}", change.path, change.value)?;
+                    }
+                }
+                Outcome::Refused(errors) => {
+                    for error in errors {
+                        writeln!(ui.stdout, "    {error}")?;
+                    }
+                }
+            }
+        }
+        let gatekeeper = &review.gatekeeper;
+        writeln!(
+            ui.stdout,
+            "Gatekeeper {} it",
+            if gatekeeper.allowed {
+                "admits"
+            } else {
+                "forbids"
+            }
+        )?;
+        for violation in &gatekeeper.violations {
+            writeln!(
+                ui.stdout,
+                "  {} ({}): {}",
+                violation.constraint, violation.enforcement_action, violation.message
+            )?;
+        }
+        if let Some(error) = &gatekeeper.error {
+            writeln!(ui.stdout, "  error: {error}")?;
+        }
+        if let Some(direction) = review.direction() {
+            writeln!(ui.stdout, "They disagree: Gatekeeper is {direction}")?;
+        }
+        Ok(())
+    }
+}

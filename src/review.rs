@@ -1,0 +1,237 @@
+//! One pod, put to the PSP plugin and to Gatekeeper: what both say, and why.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::admission::{AdmissionRequest, Operation, UserInfo};
+use crate::api::core::Pod;
+use crate::gatekeeper::{ConstraintViolation, GatekeeperAdmission, ReviewError};
+use crate::input::Inventory;
+use crate::loss::Direction;
+use crate::psp::{PspAdmission, Trial};
+use crate::rbac::{AUTHENTICATED, SubjectKey, service_account_user};
+use crate::requests::prepare;
+use crate::resolve::Grant;
+
+/// Both answers to a request.
+#[derive(Clone, Debug)]
+pub struct Review {
+    /// The request, as both were asked.
+    pub request: AdmissionRequest,
+    /// What the PSP plugin says.
+    pub psp: PspAnswer,
+    /// What Gatekeeper says.
+    pub gatekeeper: GatekeeperAnswer,
+}
+
+/// What the PSP plugin says to a request.
+#[derive(Clone, Debug, Serialize)]
+pub struct PspAnswer {
+    /// Whether it lets the request pass.
+    pub allowed: bool,
+    /// The policy that accepts the pod; empty where none does, or none was asked.
+    pub policy: String,
+    /// What the client reads when the pod is forbidden; else empty.
+    pub message: String,
+    /// The pod after both phases.
+    pub pod: Pod,
+    /// Each usable policy, in the order tried.
+    #[serde(skip)]
+    pub trials: Vec<Trial>,
+}
+
+/// What Gatekeeper says to a request.
+#[derive(Clone, Debug, Serialize)]
+pub struct GatekeeperAnswer {
+    /// Whether it lets the request pass.
+    pub allowed: bool,
+    /// The pod after mutation.
+    pub pod: Pod,
+    /// What the constraints say; only the action `deny` forbids.
+    pub violations: Vec<ConstraintViolation>,
+    /// The error that the request is refused with, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Review {
+    /// How the two answers differ, if they do.
+    pub fn direction(&self) -> Option<Direction> {
+        match (self.psp.allowed, self.gatekeeper.allowed) {
+            (false, true) => Some(Direction::Looser),
+            (true, false) => Some(Direction::Stricter),
+            _ => None,
+        }
+    }
+
+    /// The review as one object for machines.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "uid": self.request.uid,
+            "psp": self.psp,
+            "gatekeeper": self.gatekeeper,
+            "losses": [],
+        })
+    }
+}
+
+/// Puts a request to both.
+///
+/// # Errors
+///
+/// When Gatekeeper's answer cannot be known.
+pub fn review(
+    psp: &PspAdmission<'_>,
+    gatekeeper: &GatekeeperAdmission,
+    request: AdmissionRequest,
+) -> Result<Review, ReviewError> {
+    let answer = psp.review(&request);
+    let refused = [&answer.admit, &answer.validate]
+        .into_iter()
+        .find_map(|it| it.message());
+    let accepted = [&answer.admit, &answer.validate]
+        .into_iter()
+        .find_map(|it| it.policy())
+        .filter(|_| refused.is_none());
+    let psp_answer = PspAnswer {
+        allowed: answer.is_allowed(),
+        policy: accepted.unwrap_or_default().to_owned(),
+        message: refused.unwrap_or_default().to_owned(),
+        trials: psp.trials(&request),
+        pod: answer.pod,
+    };
+    let answer = gatekeeper.review_with(&request, |mut pod| {
+        psp.prepare(&request, &mut pod);
+        pod
+    })?;
+    Ok(Review {
+        request,
+        psp: psp_answer,
+        gatekeeper: GatekeeperAnswer {
+            allowed: answer.allowed,
+            pod: answer.pod,
+            violations: answer.violations,
+            error: answer.error,
+        },
+    })
+}
+
+/// Returns the bindings through which the request comes to a policy, the service account's and the requester's.
+pub fn routes(grants: &[Grant], request: &AdmissionRequest, policy: &str) -> Vec<String> {
+    let account = request.pod.service_account_name();
+    let account = (!account.is_empty()).then(|| service_account_user(&request.namespace, account));
+    let identities: Vec<&UserInfo> = account.iter().chain([&request.user_info]).collect();
+    grants
+        .iter()
+        .filter(|it| it.policies.contains(policy))
+        .filter(|it| it.namespace.is_none() || it.namespace.as_ref() == Some(&request.namespace))
+        .filter(|it| {
+            identities.iter().any(|user| match &it.subject {
+                SubjectKey::User(name) => *name == user.username,
+                SubjectKey::Group(name) => user.groups.contains(name),
+            })
+        })
+        .flat_map(|it| &it.routes)
+        .filter(|it| it.granted.contains(policy))
+        .map(ToString::to_string)
+        .collect()
+}
+
+/// Returns the request that an object of the user's stands for.
+///
+/// An AdmissionReview of `admission.k8s.io` says all of it; its pods are taken as admission sees them.
+/// A pod is a CREATE by `asker`, or else by the controller that would create it, and is brought into the form that admission
+/// sees.
+///
+/// # Errors
+///
+/// When the object is neither, or an AdmissionReview lacks its request or the pod.
+pub fn request(
+    inventory: &Inventory,
+    asker: Option<&UserInfo>,
+    object: Value,
+) -> Result<AdmissionRequest, String> {
+    let Value::Object(mut object) = object else {
+        return Err("it is not an object".to_owned());
+    };
+    match object.get("kind").and_then(Value::as_str) {
+        Some("AdmissionReview") => match object.remove("request") {
+            Some(Value::Object(request)) => of_admission_review(request),
+            _ => Err("an AdmissionReview needs a `request`".to_owned()),
+        },
+        Some("Pod") => {
+            let pod = Pod(object);
+            let user_info = asker.cloned().unwrap_or_else(|| controller(&pod));
+            let request = AdmissionRequest {
+                uid: pod.name().to_owned(),
+                user_info,
+                pod,
+                ..AdmissionRequest::default()
+            };
+            Ok(prepare(inventory, request))
+        }
+        Some(kind) => Err(format!("a {kind} is neither a Pod nor an AdmissionReview")),
+        None => Err("it has no `kind`; a Pod or an AdmissionReview is expected".to_owned()),
+    }
+}
+
+fn of_admission_review(mut request: Map<String, Value>) -> Result<AdmissionRequest, String> {
+    let text = |key: &str| {
+        let value = request.get(key).and_then(Value::as_str);
+        value.unwrap_or_default().to_owned()
+    };
+    let (uid, namespace, subresource) = (text("uid"), text("namespace"), text("subResource"));
+    let operation = match text("operation").as_str() {
+        "" | "CREATE" => Operation::Create,
+        "UPDATE" => Operation::Update,
+        "DELETE" => Operation::Delete,
+        "CONNECT" => Operation::Connect,
+        other => return Err(format!("`request.operation`: `{other}` is no operation")),
+    };
+    let user_info = match request.remove("userInfo") {
+        None | Some(Value::Null) => UserInfo::default(),
+        Some(user_info) => {
+            serde_json::from_value(user_info).map_err(|it| format!("`request.userInfo`: {it}"))?
+        }
+    };
+    let mut pod = |key: &str| match request.remove(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(pod)) => Ok(Some(Pod(pod))),
+        Some(_) => Err(format!("`request.{key}` is not an object")),
+    };
+    let new = pod("object")?.ok_or("`request.object` is missing")?;
+    let old_pod = pod("oldObject")?;
+    let namespace = match namespace.as_str() {
+        "" => new.namespace().to_owned(),
+        _ => namespace,
+    };
+    Ok(AdmissionRequest {
+        uid,
+        namespace,
+        operation,
+        subresource,
+        user_info,
+        pod: new,
+        old_pod,
+    })
+}
+
+/// Returns the identity of the controller that creates such pods: that of the pod's owner, else of a ReplicaSet.
+fn controller(pod: &Pod) -> UserInfo {
+    let owner = pod
+        .get(&["metadata", "ownerReferences"])
+        .and_then(Value::as_array)
+        .and_then(|it| it.first())
+        .and_then(|it| it.get("kind"))
+        .and_then(Value::as_str);
+    let name = match owner {
+        Some("DaemonSet") => "daemon-set-controller",
+        Some("Job") => "job-controller",
+        Some("ReplicationController") => "replication-controller",
+        Some("StatefulSet") => "statefulset-controller",
+        _ => "replicaset-controller",
+    };
+    let mut user = service_account_user("kube-system", name);
+    user.groups.push(AUTHENTICATED.to_owned());
+    user
+}

@@ -1,0 +1,432 @@
+//! The wiring of the program: streams, exit codes, help, and what happens to the output directory.
+//!
+//! What it writes is the business of `golden/`.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests read files and may panic"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A cluster to try things with.
+const CLUSTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/cluster");
+
+/// A policy with a field that does not exist, and who may use it.
+const WITH_WARNING: &str = "\
+apiVersion: policy/v1beta1
+kind: PodSecurityPolicy
+metadata: {name: web}
+spec: {hostPid: true, runAsUser: {rule: RunAsAny}, seLinux: {rule: RunAsAny}, supplementalGroups: {rule: RunAsAny}, fsGroup: {rule: RunAsAny}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: web}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: alice}]
+";
+
+/// What a run came to.
+struct Run {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+fn psp2gatekeeper(arguments: &[&str]) -> Run {
+    with_stdin(arguments, "")
+}
+
+fn with_stdin(arguments: &[&str], stdin: &str) -> Run {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_psp2gatekeeper"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    // A program that reads nothing may be gone already.
+    let _ = child
+        .stdin
+        .take()
+        .expect("it is piped")
+        .write_all(stdin.as_bytes());
+    let output = child.wait_with_output().expect("the program ends");
+    let text = |bytes| String::from_utf8(bytes).expect("it writes UTF-8");
+    Run {
+        code: output.status.code().expect("it is not killed"),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
+
+impl Run {
+    #[track_caller]
+    fn succeeded(self) -> Self {
+        assert_eq!(self.code, 0, "{}", self.stderr);
+        self
+    }
+
+    /// Asserts that it could not do what it was asked, said so with these words, and wrote nothing to stdout.
+    #[track_caller]
+    fn failed(&self, words: &str) {
+        assert_eq!(self.code, 2, "{}", self.stderr);
+        assert_eq!(self.stdout, "");
+        assert!(self.stderr.contains(words), "{}", self.stderr);
+    }
+}
+
+/// A directory for one test, with a file of input that has a warning.
+fn workplace() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("there is room");
+    let input = directory.path().join("input.yaml");
+    fs::write(&input, WITH_WARNING).expect("it can be written");
+    (directory, input)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("it is UTF-8")
+}
+
+/// The files below a directory.
+fn files(directory: &Path) -> BTreeMap<PathBuf, String> {
+    let mut res = BTreeMap::new();
+    for entry in fs::read_dir(directory).expect("it can be read") {
+        let path = entry.expect("it can be read").path();
+        if path.is_dir() {
+            res.extend(files(&path));
+        } else {
+            let text = fs::read_to_string(&path).expect("it is a text");
+            res.insert(path, text);
+        }
+    }
+    res
+}
+
+/// The commands that the help of the program lists.
+fn commands() -> Vec<String> {
+    let help = psp2gatekeeper(&["--help"]).succeeded().stdout;
+    let list = help
+        .split("Commands:\n")
+        .nth(1)
+        .and_then(|it| it.split("\n\n").next())
+        .expect("the help lists the commands");
+    // What a line goes on with is indented more.
+    list.lines()
+        .filter_map(|it| it.strip_prefix("  "))
+        .filter(|it| !it.starts_with(' '))
+        .filter_map(|it| it.split_whitespace().next())
+        .filter(|it| *it != "help")
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn manifests_go_to_stdout_and_the_rest_to_stderr() {
+    let run = psp2gatekeeper(&["migrate", "-f", CLUSTER]).succeeded();
+    let kinds: Vec<&str> = run
+        .stdout
+        .lines()
+        .filter_map(|it| it.strip_prefix("kind: "))
+        .collect();
+    assert_eq!(
+        kinds,
+        [r#""ConstraintTemplate""#, r#""PodSecurityPolicyAdmission""#]
+    );
+    assert!(run.stdout.starts_with("---\n"));
+    assert!(
+        run.stderr
+            .starts_with("3 PodSecurityPolicies became 3 policies"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let [first, second] = [(); 2].map(|()| psp2gatekeeper(&["migrate", "-f", CLUSTER]));
+    assert_eq!(first.stdout, second.stdout);
+    assert_eq!(first.stderr, second.stderr);
+}
+
+#[test]
+fn a_mistake_in_the_arguments_is_told_on_stderr() {
+    psp2gatekeeper(&[]).failed("Usage:");
+    psp2gatekeeper(&["migrate"]).failed("--filename");
+    psp2gatekeeper(&["migrate", "-f", CLUSTER, "--no-such-option"]).failed("--no-such-option");
+    psp2gatekeeper(&["migrate", "-f", CLUSTER, "--enforcement-action", "no"]).failed("dryrun");
+    psp2gatekeeper(&["migrate", "-f", CLUSTER, "--force"]).failed("--out-dir");
+    psp2gatekeeper(&["no-such-command"]).failed("no-such-command");
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let commands = commands();
+    assert!(commands.len() > 2, "{commands:?}");
+    for command in &commands {
+        let help = psp2gatekeeper(&[command, "--help"]).succeeded().stdout;
+        let example = format!("\n  psp2gatekeeper {command} ");
+        let examples = help.find("\nExamples:\n  # ");
+        let codes = help.find("\nExit codes: 0 done");
+        let (Some(examples), Some(codes)) = (examples, codes) else {
+            panic!("{help}");
+        };
+        assert!(examples < codes, "{help}");
+        assert!(help[examples..].contains(example.trim_end()), "{help}");
+        assert!(help[codes..].contains("; 2 "), "{help}");
+        let same = psp2gatekeeper(&["help", command]).succeeded().stdout;
+        assert_eq!(help, same);
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let run = psp2gatekeeper(&["--version"]).succeeded();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(run.stdout, format!("psp2gatekeeper {version}\n"));
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_psp2gatekeeper"))
+        .args(["migrate", "-f", CLUSTER])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut first = [0; 4];
+    let mut stdout = child.stdout.take().expect("it is piped");
+    stdout.read_exact(&mut first).expect("it writes");
+    drop(stdout);
+    let output = child.wait_with_output().expect("the program ends");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(!stderr.contains("error"), "{stderr}");
+}
+
+#[test]
+fn input_comes_from_stdin_too() {
+    let run = with_stdin(&["migrate", "-f", "-"], WITH_WARNING).succeeded();
+    assert!(run.stdout.contains("kind: \"ConstraintTemplate\""));
+    assert!(run.stderr.contains(" -:4:8: "), "{}", run.stderr);
+    let broken = with_stdin(&["migrate", "-f", "-"], "a: [");
+    broken.failed("-:1");
+}
+
+#[test]
+fn subdirectories_are_read_when_asked_for() {
+    let (directory, input) = workplace();
+    let below = directory.path().join("clusters/prod");
+    fs::create_dir_all(&below).expect("it can be made");
+    fs::rename(&input, below.join("policies.yml")).expect("it can be moved");
+    fs::write(below.join("notes.txt"), "{").expect("it can be written");
+    let clusters = directory.path().join("clusters");
+    psp2gatekeeper(&["migrate", "-f", text(&clusters)]).failed("-R");
+    psp2gatekeeper(&["migrate", "-R", "-f", text(&clusters)]).succeeded();
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let (directory, _) = workplace();
+    let missing = directory.path().join("missing.yaml");
+    psp2gatekeeper(&["migrate", "-f", text(&missing)]).failed("missing.yaml");
+    let binary = directory.path().join("binary.yaml");
+    fs::write(&binary, b"a: b\n\xff").expect("it can be written");
+    psp2gatekeeper(&["migrate", "-f", text(&binary)]).failed("binary.yaml:2: not UTF-8");
+}
+
+#[test]
+fn strict_tells_of_warnings_by_the_exit_code_alone() {
+    let (_directory, input) = workplace();
+    let lax = psp2gatekeeper(&["migrate", "-f", text(&input)]).succeeded();
+    assert!(lax.stderr.contains("warning["), "{}", lax.stderr);
+    let strict = psp2gatekeeper(&["migrate", "-f", text(&input), "--strict"]);
+    assert_eq!(strict.code, 1);
+    assert_eq!(strict.stdout, lax.stdout);
+    assert_eq!(strict.stderr, lax.stderr);
+    let clean = psp2gatekeeper(&["migrate", "-f", CLUSTER, "--strict"]);
+    assert_eq!(clean.code, 0, "{}", clean.stderr);
+}
+
+#[test]
+fn the_output_directory_is_made_with_what_is_above_it() {
+    let (directory, input) = workplace();
+    let out = directory.path().join("a/b");
+    let run = psp2gatekeeper(&["migrate", "-f", text(&input), "--out-dir", text(&out)]);
+    assert_eq!(run.succeeded().stdout, "");
+    for file in [
+        "REPORT.md",
+        "report.json",
+        "1-templates/kustomization.yaml",
+        "3-constraints/kustomization.yaml",
+    ] {
+        assert!(out.join(file).is_file(), "{file} is missing");
+    }
+    let beside: Vec<_> = fs::read_dir(directory.path().join("a"))
+        .expect("it can be read")
+        .collect();
+    assert_eq!(beside.len(), 1, "nothing stays beside it: {beside:?}");
+}
+
+#[test]
+fn a_second_run_replaces_the_first() {
+    let (directory, input) = workplace();
+    let out = directory.path().join("out");
+    let run = |input: &str| psp2gatekeeper(&["migrate", "-f", input, "--out-dir", text(&out)]);
+    run(text(&input)).succeeded();
+    let first = files(&out);
+    run(text(&input)).succeeded();
+    assert_eq!(files(&out), first);
+
+    // As if that run had written one object more.
+    let stale = out.join("2-mutators/assign-old.yaml");
+    fs::create_dir_all(out.join("2-mutators")).expect("it can be made");
+    fs::write(&stale, "").expect("it can be written");
+    let report = out.join("report.json");
+    let mut value: Value = serde_json::from_str(&first[&report]).expect("it is JSON");
+    let objects = value["objects"].as_array_mut().expect("it is a list");
+    objects.push(
+        serde_json::json!({"kind": "Assign", "name": "old", "file": "2-mutators/assign-old.yaml"}),
+    );
+    fs::write(&report, value.to_string()).expect("it can be written");
+    run(CLUSTER).succeeded();
+    assert!(!stale.exists(), "what only the earlier run wrote is gone");
+    assert!(!out.join("2-mutators").exists());
+}
+
+#[test]
+fn what_others_wrote_is_not_touched() {
+    let (directory, input) = workplace();
+    let out = directory.path().join("out");
+    let arguments = ["migrate", "-f", text(&input), "--out-dir", text(&out)];
+    fs::create_dir_all(out.join("1-templates")).expect("it can be made");
+    let foreign = out.join("1-templates/README.md");
+    fs::write(&foreign, "ours").expect("it can be written");
+    let before = files(&out);
+    psp2gatekeeper(&arguments).failed("1-templates/README.md");
+    assert_eq!(files(&out), before, "it was refused, so nothing changed");
+
+    let forced = [&arguments[..], &["--force"]].concat();
+    psp2gatekeeper(&forced).succeeded();
+    assert_eq!(files(&out)[&foreign], "ours");
+    assert!(out.join("REPORT.md").is_file());
+    psp2gatekeeper(&arguments).failed("1-templates/README.md");
+}
+
+#[test]
+fn an_error_leaves_the_output_as_it_was() {
+    let (directory, input) = workplace();
+    let out = directory.path().join("out");
+    let arguments = ["migrate", "-f", text(&input), "--out-dir", text(&out)];
+    psp2gatekeeper(&arguments).succeeded();
+    let before = files(directory.path());
+    let refused = WITH_WARNING.replacen("RunAsAny", "Whatever", 1);
+    fs::write(&input, &refused).expect("it can be written");
+    psp2gatekeeper(&arguments).failed("input.yaml:4:");
+    fs::write(&input, WITH_WARNING).expect("it can be written");
+    assert_eq!(files(directory.path()), before);
+
+    let file = directory.path().join("file");
+    fs::write(&file, "ours").expect("it can be written");
+    let below = file.join("out");
+    psp2gatekeeper(&["migrate", "-f", text(&input), "--out-dir", text(&below)]).failed("file");
+    assert_eq!(
+        fs::read_to_string(&file).expect("it is still there"),
+        "ours"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn the_output_has_ordinary_permissions() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mode = |path: &Path| {
+        let metadata = fs::metadata(path).expect("it is there");
+        metadata.permissions().mode() & 0o777
+    };
+    let (directory, input) = workplace();
+    let ordinary = directory.path().join("ordinary");
+    fs::create_dir(&ordinary).expect("it can be made");
+    let out = directory.path().join("out");
+    let arguments = ["migrate", "-f", text(&input), "--out-dir", text(&out)];
+    psp2gatekeeper(&arguments).succeeded();
+    assert_eq!(mode(&out), mode(&ordinary));
+    assert_eq!(mode(&out.join("1-templates")), mode(&ordinary));
+    assert_eq!(mode(&out.join("REPORT.md")), mode(&input));
+
+    fs::set_permissions(&out, fs::Permissions::from_mode(0o750)).expect("they can be set");
+    psp2gatekeeper(&arguments).succeeded();
+    assert_eq!(
+        mode(&out),
+        0o750,
+        "a directory that was there keeps its own"
+    );
+}
+
+#[test]
+fn json_can_be_read_again() {
+    let run = psp2gatekeeper(&["resolve", "-f", CLUSTER, "-o", "json"]).succeeded();
+    let list: Value = serde_json::from_str(&run.stdout).expect("it is JSON");
+    assert_eq!(list["apiVersion"], "psp2gatekeeper/v1");
+    assert_eq!(list["kind"], "GrantList");
+    assert_eq!(list["items"][0]["policies"][0], "restricted");
+
+    let (directory, _) = workplace();
+    let out = directory.path().join("out");
+    psp2gatekeeper(&["migrate", "-f", CLUSTER, "--out-dir", text(&out)]).succeeded();
+    let report = fs::read_to_string(out.join("report.json")).expect("it is there");
+    let report: Value = serde_json::from_str(&report).expect("it is JSON");
+    assert_eq!(report["apiVersion"], "psp2gatekeeper/v1");
+    assert_eq!(report["kind"], "Report");
+    for object in report["objects"].as_array().expect("it is a list") {
+        let file = object["file"].as_str().expect("it is a text");
+        assert!(out.join(file).is_file(), "{file} is missing");
+    }
+}
+
+#[test]
+fn resolve_narrows_down_to_who_asks_for_what() {
+    let arguments = ["resolve", "-f", CLUSTER, "-n", "monitoring"];
+    let accounts = [&arguments[..], &["--serviceaccount", "node-exporter"]].concat();
+    let run = psp2gatekeeper(&accounts).succeeded();
+    assert!(run.stdout.contains("node-agent"), "{}", run.stdout);
+    let elsewhere = [
+        &arguments[..3],
+        &["-n", "shop", "--serviceaccount", "node-exporter"],
+    ];
+    let run = psp2gatekeeper(&elsewhere.concat()).succeeded();
+    assert!(!run.stdout.contains("node-agent"), "{}", run.stdout);
+    psp2gatekeeper(&["resolve", "-f", CLUSTER, "--serviceaccount", "web"]).failed("--namespace");
+}
+
+#[test]
+fn reviews_are_read_from_stdin_and_answered_line_by_line() {
+    let pod = |name: &str| {
+        format!(
+            "{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{{\"name\":\"{name}\",\"namespace\":\"shop\"}},\"spec\":{{\"containers\":[{{\"name\":\"app\",\"image\":\"app\"}}]}}}}\n"
+        )
+    };
+    let stdin = format!("{}{}", pod("first"), pod("second"));
+    let run = with_stdin(
+        &["review", "-f", CLUSTER, "--requests", "-", "-o", "json"],
+        &stdin,
+    );
+    assert!(run.code < 2, "{}", run.stderr);
+    let names: Vec<String> = run
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("it is JSON"))
+        .map(|it| it["psp"]["pod"]["metadata"]["name"].to_string())
+        .collect();
+    assert_eq!(names, ["\"first\"", "\"second\""]);
+}
