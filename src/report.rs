@@ -14,6 +14,7 @@ use crate::plan::{Bundle, CONSTRAINT_KIND, EnforcementAction};
 use crate::rbac::CLUSTER_ADMIN;
 use crate::render::RenderError;
 
+pub mod difference;
 pub mod verification;
 
 /// The version of the JSON that is written for machines.

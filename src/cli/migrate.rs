@@ -32,6 +32,17 @@ pub(crate) struct MigrateArgs {
     #[arg(long, requires = "out_dir")]
     force: bool,
 
+    #[command(flatten)]
+    plan: PlanArgs,
+
+    /// Exit with 1 if there is a warning.
+    #[arg(long)]
+    strict: bool,
+}
+
+/// What decides over the manifests, beside the input.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct PlanArgs {
     /// What Gatekeeper does with a pod that no policy admits.
     #[arg(long, value_enum, default_value_t = Action::Dryrun, value_name = "ACTION")]
     enforcement_action: Action,
@@ -42,10 +53,24 @@ pub(crate) struct MigrateArgs {
 
     #[command(flatten)]
     target: TargetArgs,
+}
 
-    /// Exit with 1 if there is a warning.
-    #[arg(long)]
-    strict: bool,
+impl PlanArgs {
+    /// Whether everybody may use every policy.
+    pub(crate) fn assume_grant(self) -> Option<AssumeGrant> {
+        self.assume_grant
+    }
+
+    pub(crate) fn grants(self, inventory: &Inventory) -> Vec<Grant> {
+        match self.assume_grant {
+            Some(AssumeGrant::All) => resolve::everybody(),
+            None => resolve::grants(inventory),
+        }
+    }
+
+    pub(crate) fn options(self) -> PlanOptions {
+        self.target.options(self.enforcement_action.into())
+    }
 }
 
 /// What the output is written for.
@@ -115,16 +140,12 @@ Exit codes: 0 done; 1 with --strict if there is a warning; 2 could not be done, 
 
 pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus> {
     let (inventory, mut diagnostics) = files::load(&args.input, ui)?;
-    check(&inventory, args.assume_grant)?;
-    let grants = match args.assume_grant {
-        Some(AssumeGrant::All) => resolve::everybody(),
-        None => resolve::grants(&inventory),
-    };
-    if args.assume_grant.is_none() {
+    check(&inventory, args.plan.assume_grant)?;
+    let grants = args.plan.grants(&inventory);
+    if args.plan.assume_grant.is_none() {
         diagnostics.extend(resolve::diagnostics(&inventory, &grants));
     }
-    let enforcement_action = args.enforcement_action.into();
-    let options = args.target.options(enforcement_action);
+    let options = args.plan.options();
     let bundle = plan(&inventory, &grants, options);
     diagnostics.extend(bundle.diagnostics.iter().cloned());
     diagnostics.sort();
@@ -134,7 +155,7 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
         &inventory,
         &bundle,
         &manifests,
-        enforcement_action,
+        options.enforcement_action,
         diagnostics,
     );
     if let Some(directory) = &args.out_dir {

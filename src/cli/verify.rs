@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 
 use crate::admission::AdmissionRequest;
 use crate::api::core::Pod;
+use crate::cli::both::Both;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::{ExitStatus, Output, Ui, migrate, out_dir};
 use crate::gatekeeper::{GatekeeperAdmission, ReviewError};
@@ -20,10 +21,8 @@ use crate::report::verification::VerificationReport;
 use crate::requests::{Foreign, OwnPod, Requests, own_pod};
 use crate::resolve;
 use crate::verify::Verifier;
-use both::Both;
 use recorded::Recorded;
 
-mod both;
 mod pods;
 mod recorded;
 mod save;
