@@ -14,13 +14,16 @@ use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod both;
+mod cluster;
 mod diff;
 mod explain;
 mod files;
 mod migrate;
+mod objects;
 mod out_dir;
 mod resolve;
 mod review;
+mod snapshot;
 mod verify;
 
 /// How a command ended that could be carried out.
@@ -70,6 +73,7 @@ enum Command {
     Review(review::ReviewArgs),
     Resolve(resolve::ResolveArgs),
     Verify(verify::VerifyArgs),
+    Snapshot(snapshot::SnapshotArgs),
 }
 
 /// The two streams, one for the product and one for the rest.
@@ -132,6 +136,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, ui: &mut Ui<'_>) -> u8 {
         Command::Explain(args) => explain::run(args, ui),
         Command::Review(args) => review::run(args, ui),
         Command::Resolve(args) => resolve::run(args, ui),
+        Command::Snapshot(args) => snapshot::run(args, ui),
         Command::Verify(args) => verify::run(args, ui),
     };
     let res = res.and_then(|status| {

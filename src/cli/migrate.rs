@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use crate::cli::files::{self, InputArgs};
-use crate::cli::out_dir::{self, File};
+use crate::cli::out_dir::{self, File, Writer};
 use crate::cli::{ExitStatus, Ui};
 use crate::input::Inventory;
 use crate::loss::Loss;
@@ -179,7 +179,7 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
                 .into_iter()
                 .map(|it| File::new(it.path(), it.text)),
         );
-        out_dir::write(directory, &files, args.force)?;
+        out_dir::write(directory, Writer::Migrate, &files, args.force)?;
         writeln!(
             ui.stderr,
             "{} Read `{}` next.",

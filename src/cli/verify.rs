@@ -12,7 +12,7 @@ use crate::admission::AdmissionRequest;
 use crate::api::core::Pod;
 use crate::cli::both::Both;
 use crate::cli::files::{self, InputArgs};
-use crate::cli::{ExitStatus, Output, Ui, migrate, out_dir};
+use crate::cli::{ExitStatus, Output, Ui, migrate, objects, out_dir};
 use crate::gatekeeper::{GatekeeperAdmission, ReviewError};
 use crate::input::Inventory;
 use crate::loss::Loss;
@@ -23,7 +23,6 @@ use crate::resolve;
 use crate::verify::Verifier;
 use recorded::Recorded;
 
-mod pods;
 mod recorded;
 mod save;
 
@@ -209,7 +208,7 @@ fn ask(
         }
     }
     for path in &args.pods {
-        pods::for_each(path, |object| match own_pod(&object) {
+        objects::for_each(path, |object| match own_pod(&object) {
             Some(pod) => about(&pod, asking),
             None => Ok(()),
         })?;

@@ -41,18 +41,31 @@ pub(super) fn for_each(
         })?;
         return objects.into_iter().try_for_each(visit);
     }
-    while !reader.fill_buf().with_context(context)?.is_empty() {
+    for_each_json(&mut reader, &mut visit).with_context(context)
+}
+
+/// Visits the objects in a stream of JSON, each item of a list as it is read.
+///
+/// # Errors
+///
+/// When it cannot be read or is not JSON, and what `visit` returns.
+pub(super) fn for_each_json(
+    reader: &mut dyn BufRead,
+    visit: &mut dyn FnMut(Value) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    skip_blanks(reader)?;
+    while !reader.fill_buf()?.is_empty() {
         let mut failure = None;
         let read = Document {
-            visit: &mut visit,
+            visit: &mut *visit,
             failure: &mut failure,
         }
-        .deserialize(&mut serde_json::Deserializer::from_reader(&mut reader));
+        .deserialize(&mut serde_json::Deserializer::from_reader(&mut *reader));
         if let Some(failure) = failure {
             return Err(failure);
         }
-        read.with_context(context)?;
-        skip_blanks(&mut reader).with_context(context)?;
+        read?;
+        skip_blanks(reader)?;
     }
     Ok(())
 }
