@@ -22,12 +22,12 @@ pub(crate) struct InputArgs {
         long,
         value_name = "PATH",
         required_unless_present_any = ["live", "context", "kubeconfig"],
-        conflicts_with_all = ["live", "context", "kubeconfig", "kubectl"]
+        conflicts_with_all = CLUSTER
     )]
     filename: Vec<PathBuf>,
 
     /// Look into the subdirectories of a directory, too.
-    #[arg(short = 'R', long, requires = "filename")]
+    #[arg(short = 'R', long, conflicts_with_all = CLUSTER)]
     recursive: bool,
 
     #[command(flatten)]
@@ -37,6 +37,9 @@ pub(crate) struct InputArgs {
     #[arg(long, value_name = "GATE=BOOL", value_delimiter = ',', value_parser = feature_gate)]
     feature_gates: Vec<bool>,
 }
+
+/// The arguments of [`ClusterArgs`].
+const CLUSTER: [&str; 4] = ["live", "context", "kubeconfig", "kubectl"];
 
 fn feature_gate(text: &str) -> Result<bool, String> {
     match text.split_once('=') {

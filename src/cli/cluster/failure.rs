@@ -21,11 +21,8 @@ pub(super) enum Failure {
 impl Failure {
     /// Tells from what kubectl complains about why it failed.
     pub(super) fn of(complaints: &str, status: ExitStatus) -> Self {
-        // Warnings, of deprecated versions above all, come before the error.
         let lines = complaints.lines().map(str::trim);
-        let error: Vec<&str> = lines
-            .filter(|it| !it.is_empty() && !it.starts_with("Warning:"))
-            .collect();
+        let error: Vec<&str> = lines.filter(|it| !is_aside(it)).collect();
         let message = match error.as_slice() {
             [] => format!("kubectl says nothing and ends with {status}"),
             lines => lines.join("; "),
@@ -42,12 +39,23 @@ impl Failure {
         }
     }
 
+    /// The same without the distinction.
     pub(super) fn into_error(self) -> anyhow::Error {
         match self {
             Self::NotServed(message) | Self::Forbidden(message) => anyhow!(message),
             Self::Other(error) => error,
         }
     }
+}
+
+/// Whether kubectl writes such a line beside its error: nothing, a warning of the API server, or a line of its log, which begins
+/// with a letter and the date.
+fn is_aside(line: &str) -> bool {
+    let mut start = line.bytes();
+    let is_log = start.next().is_some_and(|it| b"EIW".contains(&it))
+        && start.by_ref().take(4).filter(u8::is_ascii_digit).count() == 4
+        && start.next() == Some(b' ');
+    line.is_empty() || line.starts_with("Warning:") || is_log
 }
 
 impl From<anyhow::Error> for Failure {
