@@ -246,9 +246,13 @@ impl DifferenceReport<'_> {
             return Ok(());
         }
         match &treatment.explained_by {
+            None if treatment.left_alone => writeln!(
+                out,
+                "    explained by no loss: Gatekeeper leaves the namespace {namespace} alone, because it is its own or has the label `admission.gatekeeper.sh/ignore`"
+            ),
             None => writeln!(
                 out,
-                "    explained by no declared loss: please report it, `psp2gatekeeper verify` has the details"
+                "    explained by no declared loss; `psp2gatekeeper verify` makes the pod smaller and shows both answers"
             ),
             Some(explained_by) => explained_by
                 .iter()
@@ -385,6 +389,7 @@ impl DifferenceReport<'_> {
                 "violations": violations(&it.gatekeeper),
             })),
             "storedDifferently": stored,
+            "leftAlone": treatment.left_alone,
             "losses": losses,
         })
     }
