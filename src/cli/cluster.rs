@@ -234,8 +234,9 @@ impl<'a> Cluster<'a> {
                     "could not run `{program}`; install kubectl, or say where it is with --kubectl"
                 )
             })?;
+        let what = format!("what `{program} {}` wrote", arguments.join(" "));
         let read = match child.stdout.take() {
-            Some(stdout) => objects::for_each_json(&mut BufReader::new(stdout), visit),
+            Some(stdout) => objects::for_each_json(&what, &mut BufReader::new(stdout), visit),
             None => Ok(()),
         };
         let status = child
@@ -244,13 +245,7 @@ impl<'a> Cluster<'a> {
         if !status.success() {
             return Err(Failure::of(&text(&mut complaints)?, status));
         }
-        read.with_context(|| {
-            format!(
-                "could not read what `{program} {}` wrote",
-                arguments.join(" ")
-            )
-        })?;
-        Ok(())
+        Ok(read?)
     }
 }
 

@@ -41,20 +41,23 @@ pub(super) fn for_each(
         })?;
         return objects.into_iter().try_for_each(visit);
     }
-    for_each_json(&mut reader, &mut visit).with_context(context)
+    let what = format!("`{}`", path.display());
+    for_each_json(&what, &mut reader, &mut visit)
 }
 
-/// Visits the objects in a stream of JSON, each item of a list as it is read.
+/// Visits the objects in a stream of JSON, each item of a list as it is read; `what` names the stream.
 ///
 /// # Errors
 ///
 /// When it cannot be read or is not JSON, and what `visit` returns.
 pub(super) fn for_each_json(
+    what: &str,
     reader: &mut dyn BufRead,
     visit: &mut dyn FnMut(Value) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    skip_blanks(reader)?;
-    while !reader.fill_buf()?.is_empty() {
+    let context = || format!("could not read {what}");
+    skip_blanks(reader).with_context(context)?;
+    while !reader.fill_buf().with_context(context)?.is_empty() {
         let mut failure = None;
         let read = Document {
             visit: &mut *visit,
@@ -64,8 +67,8 @@ pub(super) fn for_each_json(
         if let Some(failure) = failure {
             return Err(failure);
         }
-        read?;
-        skip_blanks(reader)?;
+        read.with_context(context)?;
+        skip_blanks(reader).with_context(context)?;
     }
     Ok(())
 }
