@@ -24,6 +24,7 @@ use crate::version::Version;
 use usage::Usage;
 
 mod bystanders;
+mod exceptions;
 mod families;
 mod losses;
 mod mutators;
@@ -95,7 +96,7 @@ pub struct Bundle {
     pub policies: Vec<String>,
     /// PSPs that are not in a constraint, because another has the same content, and that other.
     pub merged: BTreeMap<String, String>,
-    /// What Gatekeeper will do otherwise than the plugin, sorted by PSP.
+    /// What Gatekeeper will do otherwise than the plugin, sorted by PSP, name and field.
     pub losses: Vec<Loss>,
     /// What is odd about the policies.
     pub diagnostics: Vec<Diagnostic>,
@@ -138,8 +139,10 @@ pub struct Tables {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Grants {
     /// By the name of the user.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub users: BTreeMap<String, Vec<String>>,
     /// By the name of the group.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, Vec<String>>,
 }
 
@@ -214,6 +217,11 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
         &mutators,
         options.kubernetes,
     ));
+    losses.extend(exceptions::ignored_namespaces(inventory, &usage));
+    if options.gatekeeper < KNOWS_OPERATIONS {
+        losses.extend(exceptions::updates(&mutators));
+    }
+    losses.sort_by(|a, b| (&a.psp, &a.name, &a.field).cmp(&(&b.psp, &b.name, &b.field)));
     let policies_kept = policies.len();
     let grants_kept = res.values().map(Grants::len).sum();
     let (parameters, tables) = if policies_kept + grants_kept > MOST_IN_PARAMETERS {

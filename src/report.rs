@@ -6,16 +6,22 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
+use losses::{loss_summaries, some_of};
+
+use crate::controls::defaults::Level;
 use crate::diagnostic::Diagnostic;
 use crate::input::Inventory;
 use crate::loss::Loss;
 use crate::manifest::{Folder, Manifest};
-use crate::plan::{Bundle, CONSTRAINT_KIND, EnforcementAction};
+use crate::plan::{Bundle, CONSTRAINT_KIND, EnforcementAction, Mutator, Namespaces};
 use crate::rbac::CLUSTER_ADMIN;
 use crate::render::RenderError;
 
 pub mod difference;
+mod losses;
 pub mod verification;
+
+pub use losses::Ledger;
 
 /// The version of the JSON that is written for machines.
 pub const API_VERSION: &str = "psp2gatekeeper/v1";
@@ -42,8 +48,12 @@ pub struct Report {
     pub policies: Vec<PolicyReport>,
     /// What was written, in the order in which it must be applied.
     pub objects: Vec<ObjectReport>,
-    /// What is not equivalent.
+    /// The defaults that mutators fill in, sorted by name of the mutator.
+    pub defaults: Vec<DefaultReport>,
+    /// What is not equivalent, sorted by PSP.
     pub losses: Vec<Loss>,
+    /// How many fields of PodSecurityPolicies are how far from equivalent.
+    pub ledger: Ledger,
     /// What is odd about the input, sorted: warnings first.
     pub diagnostics: Vec<Diagnostic>,
     /// What to do next, in order.
@@ -60,6 +70,24 @@ pub struct PolicyReport {
     pub same_as: Option<String>,
     /// Why nobody can use it.
     pub unusable: Option<String>,
+}
+
+/// A default that a mutator fills in.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DefaultReport {
+    /// The name of the mutator; where it writes on containers there is one for each of the two lists.
+    pub mutator: String,
+    /// The field of the PSPs.
+    pub field: String,
+    /// The field of the pod or container.
+    pub location: String,
+    /// What is written.
+    pub value: serde_json::Value,
+    /// Where, in words.
+    pub namespaces: String,
+    /// The PSPs whose default it is, sorted.
+    pub policies: Vec<String>,
 }
 
 /// An object that was written.
@@ -126,9 +154,11 @@ pub fn report(
         enforcement_action,
         policies,
         objects,
+        defaults: bundle.mutators.iter().map(default).collect(),
         losses: bundle.losses.clone(),
+        ledger: Ledger::new(&bundle.losses),
         diagnostics,
-        steps: steps(enforcement_action),
+        steps: steps(enforcement_action, bundle),
     }
 }
 
@@ -141,7 +171,29 @@ impl Report {
     pub fn to_markdown(&self, environment: &Environment<'_>) -> Result<String, RenderError> {
         let remarks: Vec<String> = self.diagnostics.iter().map(ToString::to_string).collect();
         let template = environment.get_template("report.md.j2")?;
-        Ok(template.render(context! { remarks, ..Value::from(Serde(self)) })?)
+        let losses = loss_summaries(&self.losses);
+        let ledger_text = self.ledger.to_string();
+        Ok(template.render(context! { remarks, loss_summaries => Serde(losses), ledger_text, ..Value::from(Serde(self)) })?)
+    }
+}
+
+fn default(mutator: &Mutator) -> DefaultReport {
+    let mutation = &mutator.mutation;
+    let place = match mutation.level {
+        Level::Pod => "",
+        Level::Containers => "containers and initContainers: ",
+    };
+    DefaultReport {
+        mutator: mutator.name.clone(),
+        field: mutator.field.to_owned(),
+        location: format!("{place}{}", mutation.location),
+        value: mutation.value.clone(),
+        namespaces: match &mutator.namespaces {
+            Namespaces::Only(names) => some_of(names),
+            Namespaces::AllBut(names) if names.is_empty() => "all".to_owned(),
+            Namespaces::AllBut(names) => format!("all but {}", some_of(names)),
+        },
+        policies: mutator.policies.clone(),
     }
 }
 
@@ -163,20 +215,26 @@ fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-fn steps(enforcement_action: EnforcementAction) -> Vec<Step> {
+fn steps(enforcement_action: EnforcementAction, bundle: &Bundle) -> Vec<Step> {
     let template = CONSTRAINT_KIND.to_lowercase();
     let step = |text: &str, command: String| Step {
         text: text.to_owned(),
         command,
     };
-    let mut res = vec![
-        step(
-            "Apply the constraint template and wait until its kind is there.",
-            format!(
-                "kubectl apply --server-side -k {}\nkubectl wait --for=jsonpath='{{.status.created}}'=true constrainttemplate/{template}\nkubectl wait --for=condition=Established crd/{template}.constraints.gatekeeper.sh",
-                Folder::Templates.name()
-            ),
+    let mut res = vec![step(
+        "Apply the constraint template and wait until its kind is there.",
+        format!(
+            "kubectl apply --server-side -k {}\nkubectl wait --for=jsonpath='{{.status.created}}'=true constrainttemplate/{template}\nkubectl wait --for=condition=Established crd/{template}.constraints.gatekeeper.sh",
+            Folder::Templates.name()
         ),
+    )];
+    if !bundle.mutators.is_empty() {
+        res.push(step(
+            "Apply the mutators: new pods get their defaults from them, beside what the plugin still fills in.",
+            format!("kubectl apply --server-side -k {}", Folder::Mutators.name()),
+        ));
+    }
+    res.extend([
         step(
             "Apply the constraint.",
             format!(
@@ -188,7 +246,7 @@ fn steps(enforcement_action: EnforcementAction) -> Vec<Step> {
             "See what it finds in the pods that run: audit fills this in within minutes.",
             format!("kubectl get {template} -o yaml"),
         ),
-    ];
+    ]);
     if enforcement_action != EnforcementAction::Deny {
         res.push(step(
             "When nothing unexpected shows up, let it forbid: run the same command with `--enforcement-action deny` and apply the constraint again.",

@@ -45,6 +45,13 @@ pub trait Answerers: Sync {
         controls: &BTreeSet<&str>,
     ) -> AdmissionRequest;
 
+    /// Whether the output that the losses are declared for, if it is another than the one asked, answers the same.
+    ///
+    /// # Errors
+    ///
+    /// When its answer cannot be known.
+    fn is_as_declared(&self, answers: &Answers) -> Result<bool, Self::Error>;
+
     /// Returns the control that fills in the value at a path of a pod, as [`Difference`] writes it.
     fn control_of(&self, path: &str) -> Option<&'static str>;
 }

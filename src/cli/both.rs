@@ -20,6 +20,8 @@ pub(super) struct Both<'a> {
     pub(super) inventory: &'a Inventory,
     pub(super) psp: PspAdmission<'a>,
     pub(super) gatekeeper: GatekeeperAdmission,
+    /// What would be written now, if that is not what is judged.
+    pub(super) now: Option<GatekeeperAdmission>,
     /// Whether a violation counts whatever its constraint does about it.
     pub(super) as_if_deny: bool,
 }
@@ -77,13 +79,17 @@ impl Both<'_> {
         Ok((Verdict::Admitted { pod }, policy))
     }
 
-    fn ask_gatekeeper(&self, asked: &AdmissionRequest) -> Result<Verdict, ReviewError> {
+    fn ask_gatekeeper(
+        &self,
+        gatekeeper: &GatekeeperAdmission,
+        asked: &AdmissionRequest,
+    ) -> Result<Verdict, ReviewError> {
         let gatekeeper::Review {
             allowed,
             pod,
             violations,
             error,
-        } = self.gatekeeper.review_with(asked, |mut pod| {
+        } = gatekeeper.review_with(asked, |mut pod| {
             self.between(asked, &mut pod);
             pod
         })?;
@@ -137,7 +143,7 @@ impl Answerers for Both<'_> {
             return Ok(None);
         }
         let (psp, policy) = self.ask_psp(&asked)?;
-        let gatekeeper = self.ask_gatekeeper(&asked)?;
+        let gatekeeper = self.ask_gatekeeper(&self.gatekeeper, &asked)?;
         Ok(Some(Answers {
             asked,
             psp,
@@ -166,6 +172,18 @@ impl Answerers for Both<'_> {
             fill_in(psp, &mut res.pod, |it| controls.contains(it.name()));
         }
         res
+    }
+
+    fn is_as_declared(&self, answers: &Answers) -> Result<bool, ReviewError> {
+        let Some(now) = &self.now else {
+            return Ok(true);
+        };
+        let now = self.ask_gatekeeper(now, &answers.asked)?;
+        Ok(match (&now, &answers.gatekeeper) {
+            (Verdict::Admitted { pod }, Verdict::Admitted { pod: other }) => pod == other,
+            (Verdict::Forbidden { .. }, Verdict::Forbidden { .. }) => true,
+            _ => false,
+        })
     }
 
     fn control_of(&self, path: &str) -> Option<&'static str> {

@@ -146,6 +146,7 @@ fn treatments(
         inventory,
         psp: PspAdmission::new(inventory),
         gatekeeper: GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)?,
+        now: None,
         as_if_deny: true,
     };
     pods(&inventory.workloads)

@@ -9,13 +9,19 @@ use crate::cli::files::{self, InputArgs};
 use crate::cli::out_dir::{self, File, Writer};
 use crate::cli::{ExitStatus, Ui};
 use crate::input::Inventory;
-use crate::loss::Loss;
+use crate::loss::{Direction, Loss};
 use crate::manifest::{Folder, Manifest};
 use crate::plan::{EnforcementAction, PlanOptions, plan};
 use crate::render::{environment, kustomization, render};
 use crate::report::report;
 use crate::resolve::{self, Grant};
 use crate::version::Version;
+
+/// The release of Gatekeeper that the output is for, where nobody says.
+const GATEKEEPER: Version = Version::new(3, 23);
+
+/// The release of Kubernetes that the output is for, where nobody says.
+const KUBERNETES: Version = Version::new(1, 24);
 
 /// Write the Gatekeeper manifests that decide as the PodSecurityPolicies did, and a report.
 #[derive(Args, Debug)]
@@ -34,6 +40,10 @@ pub(crate) struct MigrateArgs {
 
     #[command(flatten)]
     plan: PlanArgs,
+
+    /// Exit with 0 although Gatekeeper will admit pods that PodSecurityPolicy forbids.
+    #[arg(long)]
+    allow_looser: bool,
 
     /// Exit with 1 if there is a warning.
     #[arg(long)]
@@ -81,11 +91,11 @@ pub(crate) struct TargetArgs {
     no_mutators: bool,
 
     /// The release of Gatekeeper that the output is for; mutators can be kept to new pods since 3.23.
-    #[arg(long, default_value_t = Version::new(3, 23), value_name = "VERSION")]
+    #[arg(long, default_value_t = GATEKEEPER, value_name = "VERSION")]
     gatekeeper_version: Version,
 
     /// The release of Kubernetes that the output is for; AppArmor profiles are fields since 1.30.
-    #[arg(long, default_value_t = Version::new(1, 24), value_name = "VERSION")]
+    #[arg(long, default_value_t = KUBERNETES, value_name = "VERSION")]
     kubernetes_version: Version,
 }
 
@@ -136,7 +146,7 @@ Examples:
   kubectl get roles,rolebindings,serviceaccounts -A -o yaml > namespaced.yaml
   psp2gatekeeper migrate -f cluster.yaml -f namespaced.yaml --out-dir gatekeeper
 
-Exit codes: 0 done; 1 with --strict if there is a warning; 2 could not be done, and nothing was written.";
+Exit codes: 0 done; 1 with --strict if there is a warning, or without --allow-looser if Gatekeeper will admit what PodSecurityPolicy forbids; 2 could not be done, and nothing was written.";
 
 pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus> {
     let (inventory, mut diagnostics) = files::load(&args.input, ui)?;
@@ -148,9 +158,10 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     let options = args.plan.options();
     let bundle = plan(&inventory, &grants, options);
     diagnostics.extend(bundle.diagnostics.iter().cloned());
-    diagnostics.sort();
     let environment = environment()?;
     let manifests = render(&bundle, &environment)?;
+    diagnostics.extend(manifests.iter().filter_map(Manifest::size_warning));
+    diagnostics.sort();
     let report = report(
         &inventory,
         &bundle,
@@ -192,12 +203,22 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
         }
         writeln!(ui.stderr, "{}", report.summary)?;
     }
+    let looser: Vec<&Loss> = bundle
+        .losses
+        .iter()
+        .filter(|it| it.direction == Direction::Looser)
+        .collect();
+    for loss in &looser {
+        writeln!(ui.stderr, "{loss}")?;
+    }
     let warned = files::tell(&report.diagnostics, ui)?;
-    Ok(if args.strict && warned {
-        ExitStatus::Found
-    } else {
-        ExitStatus::Done
-    })
+    Ok(
+        if (args.strict && warned) || (!looser.is_empty() && !args.allow_looser) {
+            ExitStatus::Found
+        } else {
+            ExitStatus::Done
+        },
+    )
 }
 
 /// Checks that there is something to migrate.

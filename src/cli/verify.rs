@@ -139,6 +139,13 @@ pub(crate) fn run(args: &VerifyArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
         psp: PspAdmission::new(&inventory),
         gatekeeper: GatekeeperAdmission::from_manifests(&manifests, &inventory.namespaces)
             .context("the manifests cannot be judged")?,
+        now: match &args.manifests {
+            Some(_) => Some(GatekeeperAdmission::from_manifests(
+                &now,
+                &inventory.namespaces,
+            )?),
+            None => None,
+        },
         as_if_deny,
     };
     let requests = Requests::new(&inventory, &grants, &foreign);

@@ -16,7 +16,10 @@
 //!
 //! ## Losses
 //!
-//! None.
+//! `default-not-set` (stricter): where policies differ in what they fill in no mutator does, and a pod that leaves it open is refused.
+//!
+//! `default-on-pod` (differs): since Kubernetes 1.30 the default is a field of the pod, not an annotation for each container.
+//! Before, there is no mutator: the key of the annotation has the container's name, and such a mutator would act on updates, too.
 
 use serde_json::{Map, Value, json};
 

@@ -13,11 +13,19 @@
 //! ## Gatekeeper
 //!
 //! The three lists travel as sorted lists; what the plugin would have added or dropped must be there.
+//! Both defaults become a `ModifySet` for each of the two lists of containers that a new pod has.
+//! The one that adds acts where a container says nothing about capabilities, because it cannot see what the container drops; by
+//! its name it comes before the one that drops.
 //! `templates/rego/lib/capabilities.rego` judges it.
 //!
 //! ## Losses
 //!
-//! None.
+//! `default-not-set` (stricter): where policies differ in what they fill in no mutator does, and a pod that leaves it open is refused.
+//!
+//! `default-only-without-capabilities` (stricter): a container that says anything about capabilities gets no default ones.
+//!
+//! `lists-not-rewritten` (differs): what is required goes to the end of the list, where the plugin wrote both lists anew, sorted and
+//! each capability once.
 
 use std::collections::BTreeSet;
 

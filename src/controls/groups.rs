@@ -14,11 +14,16 @@
 //! ## Gatekeeper
 //!
 //! The strategies travel under the names of the fields.
+//! Each default becomes an `Assign` on the pod.
+//! An explicit empty list of supplemental groups is not in what a webhook is shown, so that it gets the default, too.
 //! `templates/rego/lib/groups.rego` judges it.
 //!
 //! ## Losses
 //!
-//! None.
+//! `default-not-set` (stricter): where policies differ in what they fill in no mutator does, and a pod that leaves it open is refused.
+//!
+//! `default-on-pod` (differs): the default of `runAsGroup` lands on the pod, where the plugin wrote it on each container that had
+//! none; what counts for each container is the same.
 
 use serde_json::{Value, json};
 

@@ -10,11 +10,12 @@
 //! ## Gatekeeper
 //!
 //! Both fields travel as they are; what the plugin would have set must be set.
+//! The default becomes an `Assign` for each of the two lists of containers that a new pod has.
 //! `templates/rego/lib/privilege_escalation.rego` judges it.
 //!
 //! ## Losses
 //!
-//! None.
+//! `default-not-set` (stricter): where policies differ in what they fill in no mutator does, and a pod that leaves it open is refused.
 
 use serde_json::{Value, json};
 

@@ -9,11 +9,12 @@
 //! ## Gatekeeper
 //!
 //! `readOnlyRootFilesystem` travels as it is; what the plugin would have set must be set.
+//! The default becomes an `Assign` for each of the two lists of containers that a new pod has.
 //! `templates/rego/lib/read_only_root_filesystem.rego` judges it.
 //!
 //! ## Losses
 //!
-//! None.
+//! `default-not-set` (stricter): where policies differ in what they fill in no mutator does, and a pod that leaves it open is refused.
 
 use serde_json::{Value, json};
 

@@ -12,11 +12,17 @@
 //! ## Gatekeeper
 //!
 //! The strategy travels as `runAsUser`.
+//! The default becomes an `Assign` on the pod, whose value a container with its own overrides; a mutator of the container could
+//! not see the pod's.
 //! `templates/rego/lib/run_as_user.rego` judges it.
 //!
 //! ## Losses
 //!
-//! None.
+//! `default-not-set` (stricter): where policies differ in what they fill in no mutator does, and a pod that leaves it open is refused.
+//!
+//! `default-on-pod` (differs): the default lands on the pod, where the plugin wrote it on each container that had none.
+//! What counts for a container is the same, but that under `MustRunAsNonRoot` the pod says `runAsNonRoot` even where its containers
+//! have users.
 
 use serde_json::{Value, json};
 

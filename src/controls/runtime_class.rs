@@ -11,11 +11,12 @@
 //! ## Gatekeeper
 //!
 //! The strategy travels as `runtimeClass`, and is absent where the PSP has none.
+//! The default becomes an `Assign`; the API server runs its RuntimeClass plugin once more after a webhook has changed a pod.
 //! `templates/rego/lib/runtime_class.rego` judges it.
 //!
 //! ## Losses
 //!
-//! None.
+//! `default-not-set` (stricter): where policies differ in what they fill in no mutator does, and a pod that leaves it open is refused.
 
 use serde_json::{Map, Value, json};
 

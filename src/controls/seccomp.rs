@@ -13,6 +13,8 @@
 //!
 //! The annotations travel as `seccomp`, split into names, `docker/default` and `runtime/default` together.
 //! The library reads fields and annotations.
+//! The default becomes an `Assign` on the field of the pod, from which the API server makes the annotation up to Kubernetes 1.26.
+//! A mutator of the annotation would act on updates, too, and make old pods acceptable.
 //! Up to Kubernetes 1.26 the API server keeps the two together; later releases look at the field alone, so on a new pod the library
 //! does not count an annotation that brought no field, nor lets an annotation hide a field that says something else.
 //! On UPDATE a pod is refused that lost the annotation and kept the field, because the plugin would have had to write it again.
@@ -20,7 +22,15 @@
 //!
 //! ## Losses
 //!
-//! None.
+//! `default-not-set` (stricter): where policies differ in what they fill in no mutator does, and a pod that leaves it open is refused.
+//!
+//! `annotation-alone`: a pod that names another profile by its annotation alone gets the default as its field.
+//! Up to Kubernetes 1.26 the API server then refuses it (stricter); later nobody reads the annotation (differs).
+//!
+//! `default-by-its-new-name` (differs): the annotation says `runtime/default`, where the plugin wrote `docker/default`.
+//!
+//! `default-of-the-first` (differs), of all controls: every policy would write the annotation for a pod whose profile is a field
+//! alone, so the plugin took the first by name, although another would have filled in nothing else.
 
 use serde_json::{Map, Value, json};
 

@@ -11,11 +11,12 @@
 //! ## Gatekeeper
 //!
 //! The strategy travels as `seLinux`, with all four members.
+//! The default becomes an `Assign` on the pod.
 //! `templates/rego/lib/selinux.rego` judges it.
 //!
 //! ## Losses
 //!
-//! None.
+//! `default-not-set` (stricter): where policies differ in what they fill in no mutator does, and a pod that leaves it open is refused.
 
 use serde_json::{Map, Value, json};
 

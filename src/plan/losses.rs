@@ -22,7 +22,7 @@ use crate::version::Version;
 const MOST_FOR_ADMINISTRATORS: usize = 32;
 
 /// What stands for every namespace in the reach of a loss.
-const EVERYWHERE: &str = "*";
+pub(super) const EVERYWHERE: &str = "*";
 
 /// A namespace that stands for all that the input does not name.
 const ANYWHERE: &str = "default";

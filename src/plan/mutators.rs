@@ -10,10 +10,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::requesters::Requesters;
 use super::usage::{is_for_administrators, service_account};
+use crate::api::policy::PodSecurityPolicy;
 use crate::controls::defaults::{Mutation, MutationKind, Place};
 use crate::controls::{CONTROLS, Control};
 use crate::input::Inventory;
@@ -28,6 +29,8 @@ pub struct Mutator {
     pub name: String,
     /// The name of the control.
     pub control: &'static str,
+    /// The field of the PSPs, such as `spec.fsGroup`, or their annotation.
+    pub field: &'static str,
     /// What it writes; the caveats are those of single policies, and not here.
     pub mutation: Mutation,
     /// Where.
@@ -64,48 +67,68 @@ pub(super) fn mutators(
     let wishes = Wishes::new(inventory, kubernetes);
     let candidates = Candidates::new(inventory, grants);
     let elsewhere = wishes.shared(&candidates.everywhere, &Local::default());
-    let mut found: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
+    let mut found: BTreeMap<usize, Found<'_>> = BTreeMap::new();
     for (namespace, local) in &candidates.namespaces {
         for wish in wishes.shared(&candidates.everywhere, local) {
-            found.entry(wish).or_default().insert(namespace);
+            let found = found.entry(wish).or_default();
+            found.namespaces.insert(namespace);
+            found.policies.extend(local.policies());
         }
     }
     for wish in &elsewhere {
         found.entry(*wish).or_default();
     }
     let mut res = Vec::new();
-    for (id, names) in found {
+    for (
+        id,
+        Found {
+            namespaces,
+            mut policies,
+        },
+    ) in found
+    {
+        policies.extend(&candidates.everywhere);
         let Some(wish) = wishes.all.get(id) else {
             continue;
         };
-        let mut policies = inventory.policies.iter();
-        if !policies.all(|it| wish.control.is_safe(&it.spec, &wish.mutation)) {
+        let is_safe = |it: &PodSecurityPolicy| wish.control.is_safe(&it.spec, &wish.mutation);
+        if !inventory.policies.iter().all(is_safe) {
             continue;
         }
         let namespaces = if elsewhere.contains(&id) {
             let others = candidates
                 .namespaces
                 .keys()
-                .filter(|it| !names.contains(*it));
+                .filter(|it| !namespaces.contains(*it));
             Namespaces::AllBut(others.map(|it| (*it).to_owned()).collect())
         } else {
-            Namespaces::Only(names.into_iter().map(str::to_owned).collect())
+            Namespaces::Only(namespaces.into_iter().map(str::to_owned).collect())
         };
         res.push(Mutator {
             name: name(wish.control.name(), &wish.mutation),
             control: wish.control.name(),
+            field: wish.field,
             mutation: wish.mutation.clone(),
             namespaces,
-            policies: wish.policies.iter().map(|it| (*it).to_owned()).collect(),
+            policies: policies.into_iter().map(str::to_owned).collect(),
         });
     }
     res.sort_by(|a, b| a.name.cmp(&b.name));
     res
 }
 
+/// Where a default is to be filled in.
+#[derive(Default)]
+struct Found<'a> {
+    /// The namespaces, among those that have policies of their own.
+    namespaces: BTreeSet<&'a str>,
+    /// The policies there, besides those of every namespace.
+    policies: BTreeSet<&'a str>,
+}
+
 /// What policies want filled in that Gatekeeper can fill in.
 struct Wishes<'a> {
-    all: Vec<Wish<'a>>,
+    all: Vec<Wish>,
     /// Positions in `all`, by the name of the policy.
     by_policy: BTreeMap<&'a str, BTreeSet<usize>>,
     /// What a policy fills in, by its name; with each the position in `all`, if Gatekeeper can fill it in.
@@ -126,15 +149,15 @@ fn items(mutation: &Mutation) -> impl Iterator<Item = Option<String>> {
     .into_iter()
 }
 
-struct Wish<'a> {
+struct Wish {
     control: &'static dyn Control,
+    field: &'static str,
     mutation: Mutation,
-    policies: BTreeSet<&'a str>,
 }
 
 impl<'a> Wishes<'a> {
     fn new(inventory: &'a Inventory, kubernetes: Version) -> Self {
-        let mut all = Vec::<Wish<'_>>::new();
+        let mut all = Vec::<Wish>::new();
         let mut known = BTreeMap::new();
         let mut by_policy = BTreeMap::<_, BTreeSet<_>>::new();
         let mut filled_in = BTreeMap::<_, BTreeMap<_, _>>::new();
@@ -153,12 +176,9 @@ impl<'a> Wishes<'a> {
                     if id == all.len() {
                         all.push(Wish {
                             control: *control,
+                            field: default.field,
                             mutation,
-                            policies: BTreeSet::new(),
                         });
-                    }
-                    if let Some(wish) = all.get_mut(id) {
-                        wish.policies.insert(&psp.name);
                     }
                     by_policy.entry(psp.name.as_str()).or_default().insert(id);
                 }
@@ -173,10 +193,10 @@ impl<'a> Wishes<'a> {
 
     /// What all of the policies want, if every pod then ends as the plugin would have had it.
     fn shared(&self, everywhere: &BTreeSet<&'a str>, local: &Local<'a>) -> BTreeSet<usize> {
-        let policies = everywhere.iter().chain(&local.base);
-        let policies = policies.chain(local.accounts.values().flatten());
         let nothing = BTreeSet::new();
-        let shared = policies
+        let shared = everywhere
+            .iter()
+            .chain(local.policies())
             .map(|it| self.by_policy.get(it).unwrap_or(&nothing))
             .fold(None, |acc: Option<BTreeSet<usize>>, wishes| {
                 Some(acc.map_or_else(|| wishes.clone(), |acc| &acc & wishes))
@@ -237,6 +257,12 @@ struct Local<'a> {
     base: BTreeSet<&'a str>,
     /// For the pods of a service account that creates none.
     accounts: BTreeMap<&'a SubjectKey, BTreeSet<&'a str>>,
+}
+
+impl<'a> Local<'a> {
+    fn policies(&self) -> impl Iterator<Item = &&'a str> {
+        self.base.iter().chain(self.accounts.values().flatten())
+    }
 }
 
 impl<'a> Candidates<'a> {
@@ -328,28 +354,35 @@ fn home(subject: &SubjectKey) -> Option<&str> {
 /// A name from what is written: readable where that is short, else with a fingerprint of it.
 fn name(control: &str, mutation: &Mutation) -> String {
     let field = mutation.location.rsplit('.').next().unwrap_or_default();
-    let mut res = String::from("psp-");
-    if mutation.kind == MutationKind::ModifySet {
-        res.push_str(control);
-        res.push('-');
-    }
-    for it in field.chars() {
-        if it.is_ascii_uppercase() {
+    let list = match mutation.kind {
+        MutationKind::Assign => String::new(),
+        MutationKind::ModifySet => format!("{control}-"),
+    };
+    let value = match &mutation.value {
+        Value::Array(items) if items.len() == 1 && items.iter().all(Value::is_number) => {
+            items.iter().map(Value::to_string).collect()
+        }
+        value if *value == json!({ "type": "RuntimeDefault" }) => "runtime-default".to_owned(),
+        value @ (Value::Bool(_) | Value::Number(_)) => value.to_string(),
+        value => format!("{:016x}", fingerprint(&value.to_string())),
+    };
+    format!("psp-{list}{}-{value}", kebab_case(field))
+}
+
+fn kebab_case(text: &str) -> String {
+    let mut res = String::new();
+    for it in text.chars() {
+        if it.is_ascii_uppercase() && !res.is_empty() {
             res.push('-');
         }
         res.push(it.to_ascii_lowercase());
     }
-    let value = match &mutation.value {
-        Value::Bool(value) => value.to_string(),
-        Value::Number(value) => value.to_string(),
-        value => format!("{:08x}", fingerprint(&value.to_string())),
-    };
-    format!("{res}-{value}")
+    res
 }
 
-/// FNV-1a with 32 bits.
-fn fingerprint(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |acc, it| {
-        (acc ^ u32::from(it)).wrapping_mul(0x0100_0193)
+/// FNV-1a with 64 bits.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |acc, it| {
+        (acc ^ u64::from(it)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }

@@ -17,17 +17,6 @@ const CONTAINER: &str = "app";
 
 /// A pod that asks for nothing, one that asks for all that the policy allows and a narrower one may not, and one for each of that.
 pub(super) fn pods(psp: &PodSecurityPolicy) -> Vec<Pod> {
-    let modest = json!({
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": { "name": "witness" },
-        "spec": {
-            "automountServiceAccountToken": false,
-            "containers": [{ "name": CONTAINER, "image": "registry.example/app:1" }],
-            "securityContext": {},
-            "volumes": [],
-        },
-    });
     let demands = demands(&psp.spec);
     let all: Vec<usize> = (0..demands.len()).collect();
     let mut asked = vec![&[][..], &all];
@@ -35,8 +24,7 @@ pub(super) fn pods(psp: &PodSecurityPolicy) -> Vec<Pod> {
     asked
         .into_iter()
         .map(|asked| {
-            let mut pod = Pod::default();
-            give(&mut pod, &modest);
+            let mut pod = modest();
             give(&mut pod, &profiles(&psp.spec));
             let mut volumes = Vec::new();
             for demand in asked.iter().filter_map(|it| demands.get(*it)) {
@@ -45,10 +33,29 @@ pub(super) fn pods(psp: &PodSecurityPolicy) -> Vec<Pod> {
                     Demand::Other(more) => give(&mut pod, more),
                 }
             }
-            pod.set(&["spec", "volumes"], volumes.into());
+            if !volumes.is_empty() {
+                pod.set(&["spec", "volumes"], volumes.into());
+            }
             pod
         })
         .collect()
+}
+
+/// A pod that asks for nothing.
+pub(super) fn modest() -> Pod {
+    let mut res = Pod::default();
+    let members = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": "witness" },
+        "spec": {
+            "automountServiceAccountToken": false,
+            "containers": [{ "name": CONTAINER, "image": "registry.example/app:1" }],
+            "securityContext": {},
+        },
+    });
+    give(&mut res, &members);
+    res
 }
 
 /// The profiles and the proc mount type that a pod must name where the policy accepts none and fills in none that it accepts.

@@ -50,7 +50,8 @@ fn set_defaults(pod: &mut Pod) {
     if pod.get(&["spec", "securityContext"]).is_none() {
         pod.set(&["spec", "securityContext"], Map::new().into());
     }
-    set_service_account(pod, &pod.service_account_name().to_owned());
+    let name = pod.service_account_name().to_owned();
+    set_service_account(pod, &name);
     if pod.uses_host("hostNetwork") {
         // Not of ephemeral containers.
         for list in [ContainerList::Init, ContainerList::Regular] {

@@ -28,7 +28,7 @@ pub fn explain<A: Answerers>(
     if reaching().next().is_none() {
         return Ok(None);
     }
-    let explained = match direction {
+    let explained: Option<Vec<usize>> = match direction {
         Direction::Looser => {
             // Gatekeeper overlooks all that some policy refuses.
             let tried = answerers.tried(request);
@@ -71,9 +71,9 @@ pub fn explain<A: Answerers>(
             let mut used = BTreeSet::new();
             for difference in differences(psp, gatekeeper) {
                 let control = answerers.control_of(&difference.path);
-                let mut by =
-                    reaching().filter(|(_, it)| it.psp == *policy && Some(it.control()) == control);
-                match by.next() {
+                // Best one that speaks of the policy; what mutators do to pods that they were not made for has no policy.
+                let by = reaching().filter(|(_, it)| Some(it.control()) == control);
+                match by.min_by_key(|(_, it)| it.psp != *policy) {
                     Some((index, _)) => used.insert(index),
                     None => return Ok(None),
                 };
@@ -81,7 +81,10 @@ pub fn explain<A: Answerers>(
             Some(used.into_iter().collect())
         }
     };
-    Ok(explained)
+    match explained {
+        Some(used) if answerers.is_as_declared(answers)? => Ok(Some(used)),
+        _ => Ok(None),
+    }
 }
 
 /// Whether the request is among those that the loss speaks of.

@@ -1,0 +1,121 @@
+//! What is not equivalent, for people.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Serialize;
+
+use super::count;
+use crate::controls::CONTROLS;
+use crate::loss::{Direction, Loss};
+
+/// How many fields of a PodSecurityPolicy are translated how well, each counted once, by the worst that is known of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Ledger {
+    /// Nothing is known in which they differ.
+    pub exact: usize,
+    /// Some pod is forbidden that was admitted.
+    pub stricter: usize,
+    /// Some pod is admitted that was forbidden.
+    pub looser: usize,
+    /// Some pod is stored otherwise.
+    pub differs: usize,
+}
+
+impl Ledger {
+    pub(super) fn new(losses: &[Loss]) -> Self {
+        let mut res = Self::default();
+        for field in CONTROLS.iter().flat_map(|it| it.fields()) {
+            let worst = losses
+                .iter()
+                .filter(|it| is_about(it, field))
+                .map(|it| it.direction)
+                .min();
+            match worst {
+                None => res.exact += 1,
+                Some(Direction::Looser) => res.looser += 1,
+                Some(Direction::Stricter) => res.stricter += 1,
+                Some(Direction::Differs) => res.differs += 1,
+            }
+        }
+        res
+    }
+}
+
+impl fmt::Display for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = count(self.exact, "field", "fields");
+        write!(
+            f,
+            "{fields} exact, {} stricter, {} looser, {} differs",
+            self.stricter, self.looser, self.differs
+        )
+    }
+}
+
+/// Whether a loss is about the field; `seccomp` and `appArmor` stand for the annotations of their controls.
+fn is_about(loss: &Loss, field: &str) -> bool {
+    match field {
+        "seccomp" | "appArmor" => {
+            loss.field.starts_with("metadata.annotations") && loss.control() == field.to_lowercase()
+        }
+        _ => loss.field.strip_prefix("spec.") == Some(field),
+    }
+}
+
+/// The losses of the same name and direction, for people.
+#[derive(Debug, Serialize)]
+pub(super) struct LossSummary<'a> {
+    name: &'a str,
+    direction: Direction,
+    policies: String,
+    fields: String,
+    namespaces: String,
+    subjects: String,
+    why: &'a str,
+}
+
+/// Puts the losses of the same name and direction together, the worst first.
+pub(super) fn loss_summaries(losses: &[Loss]) -> Vec<LossSummary<'_>> {
+    let mut groups = BTreeMap::<_, Vec<&Loss>>::new();
+    for loss in losses {
+        let key = (loss.direction, loss.name.as_str(), loss.why.as_str());
+        groups.entry(key).or_default().push(loss);
+    }
+    let all = |losses: &[&Loss], of: fn(&Loss) -> &[String]| {
+        let names = losses.iter().flat_map(|it| of(it)).cloned();
+        some_of(&names.collect())
+    };
+    let of = |losses: &[&Loss], of: fn(&Loss) -> &String| {
+        some_of(&losses.iter().map(|it| of(it).clone()).collect())
+    };
+    groups
+        .into_iter()
+        .map(|((direction, name, why), losses)| LossSummary {
+            name,
+            direction,
+            policies: of(&losses, |it| &it.psp),
+            fields: of(&losses, |it| &it.field),
+            namespaces: all(&losses, |it| &it.namespaces),
+            subjects: all(&losses, |it| &it.subjects),
+            why,
+        })
+        .collect()
+}
+
+/// The first of the names, and how many more there are.
+pub(super) fn some_of(names: &BTreeSet<String>) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<String> = names
+        .iter()
+        .take(SHOWN)
+        .map(|it| format!("`{it}`"))
+        .collect();
+    let more = names.len().saturating_sub(SHOWN);
+    let shown = shown.join(", ");
+    if more == 0 {
+        shown
+    } else {
+        format!("{shown} and {more} more")
+    }
+}
