@@ -5,6 +5,7 @@ pub mod api;
 pub mod cli;
 pub mod controls;
 pub mod diagnostic;
+pub mod diff;
 pub mod gatekeeper;
 pub mod input;
 pub mod loss;

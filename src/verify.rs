@@ -17,7 +17,7 @@ mod explain;
 mod shrink;
 
 pub use differences::{Difference, differences};
-use explain::explain;
+pub use explain::explain;
 use shrink::shrink;
 
 /// Both sides, as far as a comparison needs to know them.

@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use crate::cli::files::{self, InputArgs};
-use crate::cli::out_dir::{self, File};
+use crate::cli::out_dir::{self, File, Writer};
 use crate::cli::{ExitStatus, Ui};
 use crate::input::Inventory;
 use crate::loss::{Direction, Loss};
@@ -38,6 +38,21 @@ pub(crate) struct MigrateArgs {
     #[arg(long, requires = "out_dir")]
     force: bool,
 
+    #[command(flatten)]
+    plan: PlanArgs,
+
+    /// Exit with 0 although Gatekeeper will admit pods that PodSecurityPolicy forbids.
+    #[arg(long)]
+    allow_looser: bool,
+
+    /// Exit with 1 if there is a warning.
+    #[arg(long)]
+    strict: bool,
+}
+
+/// What decides over the manifests, beside the input.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct PlanArgs {
     /// What Gatekeeper does with a pod that no policy admits.
     #[arg(long, value_enum, default_value_t = Action::Dryrun, value_name = "ACTION")]
     enforcement_action: Action,
@@ -48,14 +63,24 @@ pub(crate) struct MigrateArgs {
 
     #[command(flatten)]
     target: TargetArgs,
+}
 
-    /// Exit with 0 although Gatekeeper will admit pods that PodSecurityPolicy forbids.
-    #[arg(long)]
-    allow_looser: bool,
+impl PlanArgs {
+    /// Whether everybody may use every policy.
+    pub(crate) fn assume_grant(self) -> Option<AssumeGrant> {
+        self.assume_grant
+    }
 
-    /// Exit with 1 if there is a warning.
-    #[arg(long)]
-    strict: bool,
+    pub(crate) fn grants(self, inventory: &Inventory) -> Vec<Grant> {
+        match self.assume_grant {
+            Some(AssumeGrant::All) => resolve::everybody(),
+            None => resolve::grants(inventory),
+        }
+    }
+
+    pub(crate) fn options(self) -> PlanOptions {
+        self.target.options(self.enforcement_action.into())
+    }
 }
 
 /// What the output is written for.
@@ -125,16 +150,12 @@ Exit codes: 0 done; 1 with --strict if there is a warning, or without --allow-lo
 
 pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus> {
     let (inventory, mut diagnostics) = files::load(&args.input, ui)?;
-    check(&inventory, args.assume_grant)?;
-    let grants = match args.assume_grant {
-        Some(AssumeGrant::All) => resolve::everybody(),
-        None => resolve::grants(&inventory),
-    };
-    if args.assume_grant.is_none() {
+    check(&inventory, args.plan.assume_grant)?;
+    let grants = args.plan.grants(&inventory);
+    if args.plan.assume_grant.is_none() {
         diagnostics.extend(resolve::diagnostics(&inventory, &grants));
     }
-    let enforcement_action = args.enforcement_action.into();
-    let options = args.target.options(enforcement_action);
+    let options = args.plan.options();
     let bundle = plan(&inventory, &grants, options);
     diagnostics.extend(bundle.diagnostics.iter().cloned());
     let environment = environment()?;
@@ -145,7 +166,7 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
         &inventory,
         &bundle,
         &manifests,
-        enforcement_action,
+        options.enforcement_action,
         diagnostics,
     );
     if let Some(directory) = &args.out_dir {
@@ -169,7 +190,7 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
                 .into_iter()
                 .map(|it| File::new(it.path(), it.text)),
         );
-        out_dir::write(directory, &files, args.force)?;
+        out_dir::write(directory, Writer::Migrate, &files, args.force)?;
         writeln!(
             ui.stderr,
             "{} Read `{}` next.",

@@ -10,8 +10,9 @@ use clap::{Args, ValueEnum};
 
 use crate::admission::AdmissionRequest;
 use crate::api::core::Pod;
+use crate::cli::both::Both;
 use crate::cli::files::{self, InputArgs};
-use crate::cli::{ExitStatus, Output, Ui, migrate, out_dir};
+use crate::cli::{ExitStatus, Output, Ui, migrate, objects, out_dir};
 use crate::gatekeeper::{GatekeeperAdmission, ReviewError};
 use crate::input::Inventory;
 use crate::loss::Loss;
@@ -20,11 +21,8 @@ use crate::report::verification::VerificationReport;
 use crate::requests::{Foreign, OwnPod, Requests, own_pod};
 use crate::resolve;
 use crate::verify::Verifier;
-use both::Both;
 use recorded::Recorded;
 
-mod both;
-mod pods;
 mod recorded;
 mod save;
 
@@ -217,7 +215,7 @@ fn ask(
         }
     }
     for path in &args.pods {
-        pods::for_each(path, |object| match own_pod(&object) {
+        objects::for_each(path, |object| match own_pod(&object) {
             Some(pod) => about(&pod, asking),
             None => Ok(()),
         })?;

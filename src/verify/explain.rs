@@ -10,7 +10,11 @@ use crate::loss::{Direction, Loss};
 const ALL: &str = "*";
 
 /// Returns the positions of the losses that together explain the disagreement, or nothing where something remains.
-pub(super) fn explain<A: Answerers>(
+///
+/// # Errors
+///
+/// When an answer that this takes cannot be known.
+pub fn explain<A: Answerers>(
     answerers: &A,
     losses: &[Loss],
     request: &AdmissionRequest,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::verify::both::Both;
+use crate::cli::both::Both;
 use crate::report::verification::RecordedPolicy;
 use crate::requests::OwnPod;
 

@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use super::both::Both;
 use crate::admission::AdmissionRequest;
 use crate::api::core::Pod;
+use crate::cli::both::Both;
 use crate::input::{self, Source};
 use crate::loss::Direction;
 use crate::manifest::Manifest;
