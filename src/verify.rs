@@ -234,7 +234,7 @@ impl<'a, A: Answerers> Verifier<'a, A> {
                 }
                 Outcome::Unexplained(direction, answers) => {
                     self.ledger.unexplained += 1;
-                    self.find(request, direction, &answers)?;
+                    self.find(request, direction, *answers)?;
                 }
             }
         }
@@ -265,15 +265,37 @@ impl<'a, A: Answerers> Verifier<'a, A> {
         chosen.map(|it| it.fills_in).unwrap_or_default()
     }
 
+    /// Returns the request with all that the plugin fills in, if that is not what Gatekeeper forbids the pod for.
+    fn without_defaults(
+        &self,
+        request: AdmissionRequest,
+        direction: Direction,
+        answers: Answers,
+    ) -> Result<(AdmissionRequest, Answers), A::Error> {
+        if let (Direction::Stricter, Some(policy)) = (direction, &answers.policy) {
+            let controls = self.filled_in(&request, &answers);
+            if !controls.is_empty() {
+                let filled_in = self.answerers.filled_in(&request, policy, &controls);
+                if let Outcome::Unexplained(Direction::Stricter, answers) =
+                    self.outcome(&filled_in)?
+                {
+                    return Ok((filled_in, *answers));
+                }
+            }
+        }
+        Ok((request, answers))
+    }
+
     /// Adds an example, unless there is one like it.
     fn find(
         &mut self,
         request: AdmissionRequest,
         direction: Direction,
-        answers: &Answers,
+        answers: Answers,
     ) -> Result<(), A::Error> {
-        let filled_in = self.filled_in(&request, answers);
-        let kind = kind(direction, answers, &filled_in);
+        let (request, answers) = self.without_defaults(request, direction, answers)?;
+        let filled_in = self.filled_in(&request, &answers);
+        let kind = kind(direction, &answers, &filled_in);
         let of_kind = self.kinds.entry(kind).or_default();
         *of_kind += 1;
         if *of_kind > MOST_OF_A_KIND
@@ -297,10 +319,11 @@ impl<'a, A: Answerers> Verifier<'a, A> {
             return Ok(()); // it was unexplained a moment ago
         };
         let fields = shrink::remaining(&shrunk);
+        // Of pods that are admitted it matters by whom: a grant may be what is wrong.
         let known = self.ledger.findings.iter_mut().find(|it| {
             it.direction == direction
                 && it.fields == fields
-                && it.request.user_info == shrunk.user_info
+                && (direction != Direction::Looser || it.request.user_info == shrunk.user_info)
         });
         match known {
             Some(known) => known.times += 1,
@@ -333,7 +356,11 @@ fn kind(direction: Direction, answers: &Answers, filled_in: &BTreeSet<&str>) -> 
     if let (Direction::Stricter, Verdict::Forbidden { violations }) =
         (direction, &answers.gatekeeper)
     {
-        reasons.extend(violations.iter().map(|it| it.by.clone()));
+        reasons.extend(violations.iter().map(|it| {
+            // Our messages tell the reasons, and then who asked.
+            let why = it.message.split(" (").next().unwrap_or_default();
+            format!("{} {}", it.by, without_digits(why))
+        }));
         reasons.extend(answers.policy.clone());
     }
     if let Some((psp, gatekeeper)) = answers.pods() {
@@ -341,6 +368,10 @@ fn kind(direction: Direction, answers: &Answers, filled_in: &BTreeSet<&str>) -> 
     }
     let operation = answers.asked.operation;
     format!("{direction} {operation:?} {reasons:?} {filled_in:?}")
+}
+
+fn without_digits(text: &str) -> String {
+    text.replace(|it: char| it.is_ascii_digit(), "")
 }
 
 /// The hash of all of a request but its uid.
