@@ -102,12 +102,12 @@ impl<'a> Mutators<'a> {
         let mut broad = Vec::new();
         for mutator in all {
             match &mutator.namespaces {
-                Namespaces::Only(names) => {
-                    for name in names {
+                Namespaces::Only(these) => {
+                    for name in these {
                         named.entry(name.as_str()).or_default().push(mutator);
                     }
                 }
-                Namespaces::AllBut(names) => broad.push((names, mutator)),
+                Namespaces::AllBut(others) => broad.push((others, mutator)),
             }
         }
         Self { all, named, broad }
@@ -131,8 +131,12 @@ impl<'a> Mutators<'a> {
                 Some(namespace) if self.of(namespace).next().is_some() => res.add(namespace),
                 Some(_) => {}
                 None => {
-                    self.named.keys().for_each(|it| res.add(it));
-                    self.broad.iter().for_each(|(but, _)| res.add_others(but));
+                    for name in self.named.keys() {
+                        res.add(name);
+                    }
+                    for (but, _) in &self.broad {
+                        res.add_others(but);
+                    }
                 }
             }
         }

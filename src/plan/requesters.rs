@@ -29,11 +29,10 @@ impl Requesters {
             .collect();
         let mut res = BTreeSet::new();
         for binding in effective_bindings(inventory) {
-            let rules = role_key(&binding).map(|key| roles.get(&key));
-            let may_create = match rules {
+            let may_create = match role_key(&binding).map(|key| roles.get(&key)) {
                 None => false,
                 Some(None) => true,
-                Some(Some(rules)) => rules.iter().any(lets_create_pods),
+                Some(Some(granted)) => granted.iter().any(lets_create_pods),
             };
             let namespace = binding.namespace.as_deref();
             if may_create {
