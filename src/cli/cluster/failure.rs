@@ -78,17 +78,20 @@ pub(super) fn what_is_missing(forbidden: &[Forbidden]) -> String {
         let names = by_group.entry(resource.group).or_default();
         names.push(format!("\"{}\"", resource.name));
     }
-    let mut res = String::from("the cluster does not let you read everything that is needed:\n");
-    for it in forbidden {
-        res.push_str(&format!("  {}\n", it.message));
-    }
-    res.push_str("a ClusterRole with these rules, bound to you by a ClusterRoleBinding, would:\n");
-    for (group, names) in by_group {
-        res.push_str(&format!(
-            "  - apiGroups: [\"{group}\"]\n    resources: [{}]\n    verbs: [\"list\"]\n",
-            names.join(", ")
-        ));
-    }
-    res.truncate(res.trim_end().len());
-    res
+    let messages: Vec<String> = forbidden
+        .iter()
+        .map(|it| format!("  {}", it.message))
+        .collect();
+    let rules: Vec<String> = by_group
+        .iter()
+        .map(|(group, names)| {
+            let names = names.join(", ");
+            format!("  - apiGroups: [\"{group}\"]\n    resources: [{names}]\n    verbs: [\"list\"]")
+        })
+        .collect();
+    format!(
+        "the cluster does not let you read everything that is needed:\n{}\na ClusterRole with these rules, bound to you by a ClusterRoleBinding, would:\n{}",
+        messages.join("\n"),
+        rules.join("\n")
+    )
 }
