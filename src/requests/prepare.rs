@@ -207,3 +207,180 @@ fn list_in<'a>(value: &'a mut Value, key: &str) -> &'a mut [Value] {
         _ => &mut [],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn prepared(inventory: &Inventory, operation: Operation, pod: Value) -> Value {
+        let request = AdmissionRequest {
+            namespace: "shop".to_owned(),
+            operation,
+            pod: serde_json::from_value(pod).unwrap(),
+            ..AdmissionRequest::default()
+        };
+        let once = prepare(inventory, request);
+        assert_eq!(prepare(inventory, once.clone()), once);
+        Value::Object(once.pod.0)
+    }
+
+    #[track_caller]
+    fn check(pod: Value, path: &str, expected: &Value) {
+        let res = prepared(&Inventory::default(), Operation::Create, pod);
+        assert_eq!(res.pointer(path).unwrap_or(&Value::Null), expected);
+    }
+
+    fn without_token(mut spec: Value) -> Value {
+        spec["automountServiceAccountToken"] = false.into();
+        json!({ "spec": spec })
+    }
+
+    #[test]
+    fn a_pod_gets_what_every_pod_has() {
+        let bare = || without_token(json!({}));
+        check(bare(), "/metadata/namespace", &json!("shop"));
+        check(bare(), "/spec/securityContext", &json!({}));
+        check(bare(), "/spec/serviceAccountName", &json!("default"));
+        check(bare(), "/spec/serviceAccount", &json!("default"));
+        let old_name = without_token(json!({ "serviceAccount": "web" }));
+        check(old_name, "/spec/serviceAccountName", &json!("web"));
+    }
+
+    #[test]
+    fn ports_in_the_network_of_the_host_are_ports_of_the_host() {
+        let port =
+            json!({ "ports": [{ "containerPort": 80 }, { "containerPort": 81, "hostPort": 82 }] });
+        let pod = |host: bool| {
+            without_token(json!({
+                "hostNetwork": host,
+                "containers": [port],
+                "initContainers": [port],
+                "ephemeralContainers": [port],
+            }))
+        };
+        for (list, expected) in [
+            ("containers", json!(80)),
+            ("initContainers", json!(80)),
+            ("ephemeralContainers", Value::Null),
+        ] {
+            check(
+                pod(true),
+                &format!("/spec/{list}/0/ports/0/hostPort"),
+                &expected,
+            );
+            check(
+                pod(true),
+                &format!("/spec/{list}/0/ports/1/hostPort"),
+                &json!(82),
+            );
+            check(
+                pod(false),
+                &format!("/spec/{list}/0/ports/0/hostPort"),
+                &Value::Null,
+            );
+        }
+    }
+
+    #[test]
+    fn volumes_get_their_defaults() {
+        let items = json!({ "items": [{ "path": "a", "fieldRef": { "fieldPath": "b" } }] });
+        let pod = without_token(json!({ "volumes": [
+            { "name": "none" },
+            { "name": "null", "hostPath": null },
+            { "name": "downward", "downwardAPI": items },
+            { "name": "projected", "projected": { "sources": [{ "downwardAPI": items }] } },
+        ] }));
+        check(pod.clone(), "/spec/volumes/0/emptyDir", &json!({}));
+        check(pod.clone(), "/spec/volumes/1/emptyDir", &json!({}));
+        let version = "downwardAPI/items/0/fieldRef/apiVersion";
+        check(
+            pod.clone(),
+            &format!("/spec/volumes/2/{version}"),
+            &json!("v1"),
+        );
+        let projected = format!("/spec/volumes/3/projected/sources/0/{version}");
+        check(pod, &projected, &json!("v1"));
+    }
+
+    #[test]
+    fn a_token_is_mounted_where_none_is() {
+        let mount = json!({ "name": "own", "mountPath": TOKEN_PATH });
+        let pod = json!({ "spec": { "containers": [{ "name": "a" }, { "name": "b", "volumeMounts": [mount] }] } });
+        let token =
+            json!({ "name": "kube-api-access-xxxxx", "readOnly": true, "mountPath": TOKEN_PATH });
+        check(
+            pod.clone(),
+            "/spec/containers/0/volumeMounts",
+            &json!([token]),
+        );
+        check(
+            pod.clone(),
+            "/spec/containers/1/volumeMounts",
+            &json!([mount]),
+        );
+        check(pod, "/spec/volumes/0/name", &json!("kube-api-access-xxxxx"));
+
+        // One that has the name already is taken, whatever it is.
+        let known = json!({ "spec": {
+            "containers": [{ "name": "a" }],
+            "volumes": [{ "name": "kube-api-access-mine", "emptyDir": {} }],
+        } });
+        let name = json!("kube-api-access-mine");
+        check(
+            known.clone(),
+            "/spec/containers/0/volumeMounts/0/name",
+            &name,
+        );
+        check(known, "/spec/volumes/1", &Value::Null);
+        check(
+            json!({ "spec": { "containers": [] } }),
+            "/spec/volumes",
+            &Value::Null,
+        );
+    }
+
+    #[test]
+    fn the_pod_and_then_its_account_say_whether_there_is_a_token() {
+        let account = json!({ "automountServiceAccountToken": false, "imagePullSecrets": [{ "name": "pull" }] });
+        let inventory = Inventory {
+            service_accounts: BTreeMap::from([(("shop".to_owned(), "web".to_owned()), account)]),
+            ..Inventory::default()
+        };
+        let pod = |automount: Value| {
+            json!({ "spec": {
+                "serviceAccountName": "web",
+                "automountServiceAccountToken": automount,
+                "containers": [{ "name": "a" }],
+            } })
+        };
+        let res = prepared(&inventory, Operation::Create, pod(Value::Null));
+        assert_eq!(res.pointer("/spec/volumes"), None);
+        assert_eq!(
+            res.pointer("/spec/imagePullSecrets/0/name"),
+            Some(&json!("pull"))
+        );
+        let res = prepared(&inventory, Operation::Create, pod(true.into()));
+        assert!(res.pointer("/spec/volumes/0/projected").is_some());
+    }
+
+    #[test]
+    fn mirror_pods_and_updates_get_no_account() {
+        let pod = |annotations: Value| {
+            json!({
+                "metadata": { "annotations": annotations },
+                "spec": { "containers": [{ "name": "a" }] },
+            })
+        };
+        check(
+            pod(json!({ MIRROR: "x" })),
+            "/spec/serviceAccountName",
+            &Value::Null,
+        );
+        check(pod(json!({ MIRROR: "x" })), "/spec/volumes", &Value::Null);
+        let updated = prepared(&Inventory::default(), Operation::Update, pod(json!({})));
+        assert_eq!(updated.pointer("/spec/serviceAccountName"), None);
+        assert_eq!(updated.pointer("/spec/securityContext"), Some(&json!({})));
+    }
+}
