@@ -7,3 +7,4 @@ pub mod core;
 pub mod meta;
 pub mod policy;
 pub mod rbac;
+pub mod seccomp;

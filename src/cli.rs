@@ -13,12 +13,18 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 
+mod both;
+mod cluster;
+mod diff;
 mod explain;
 mod files;
 mod migrate;
+mod objects;
 mod out_dir;
 mod resolve;
 mod review;
+mod snapshot;
+mod verify;
 
 /// How a command ended that could be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,9 +68,12 @@ enum Output {
 #[derive(Debug, Subcommand)]
 enum Command {
     Migrate(migrate::MigrateArgs),
+    Diff(diff::DiffArgs),
     Explain(explain::ExplainArgs),
     Review(review::ReviewArgs),
     Resolve(resolve::ResolveArgs),
+    Verify(verify::VerifyArgs),
+    Snapshot(snapshot::SnapshotArgs),
 }
 
 /// The two streams, one for the product and one for the rest.
@@ -76,15 +85,18 @@ pub struct Ui<'a> {
     pub stderr: &'a mut dyn Write,
     /// Whether messages may be colored.
     pub color: bool,
+    /// Whether the product may be colored.
+    pub color_stdout: bool,
 }
 
 /// Runs the program with the arguments and streams of the process.
 pub fn main() -> ExitCode {
-    let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let may_color = std::env::var_os("NO_COLOR").is_none();
     let mut ui = Ui {
         stdout: &mut io::BufWriter::new(io::stdout().lock()),
         stderr: &mut io::stderr().lock(),
-        color,
+        color: may_color && io::stderr().is_terminal(),
+        color_stdout: may_color && io::stdout().is_terminal(),
     };
     ExitCode::from(run(std::env::args_os(), &mut ui))
 }
@@ -115,14 +127,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>, ui: &mut Ui<'_>) -> u8 {
     };
     match cli.color {
         Color::Auto => {}
-        Color::Always => ui.color = true,
-        Color::Never => ui.color = false,
+        Color::Always => (ui.color, ui.color_stdout) = (true, true),
+        Color::Never => (ui.color, ui.color_stdout) = (false, false),
     }
     let res = match &cli.command {
         Command::Migrate(args) => migrate::run(args, ui),
+        Command::Diff(args) => diff::run(args, ui),
         Command::Explain(args) => explain::run(args, ui),
         Command::Review(args) => review::run(args, ui),
         Command::Resolve(args) => resolve::run(args, ui),
+        Command::Snapshot(args) => snapshot::run(args, ui),
+        Command::Verify(args) => verify::run(args, ui),
     };
     let res = res.and_then(|status| {
         ui.stdout.flush().context("could not write to stdout")?;

@@ -7,8 +7,9 @@
 use std::fmt;
 
 use crate::api::core::{Container, ContainerRef, Pod, Volume};
-use crate::api::policy::PodSecurityPolicy;
+use crate::api::policy::{PodSecurityPolicy, PodSecurityPolicySpec};
 
+use probe::Probe;
 use translate::Translate;
 
 pub mod apparmor;
@@ -22,6 +23,7 @@ pub mod host_network;
 pub mod host_paths;
 pub mod privilege_escalation;
 pub mod privileged;
+pub mod probe;
 pub mod proc_mount;
 pub mod read_only_root_filesystem;
 pub mod run_as_user;
@@ -75,6 +77,14 @@ pub trait Control: Semantics + Translate + Sync {
 
     /// The fields of `PodSecurityPolicySpec` that it owns; `seccomp` and `appArmor` stand for their annotations.
     fn fields(&self) -> &'static [&'static str];
+
+    /// Pods on both sides of every boundary that a policy draws here, as changes to a pod that the policy accepts.
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe>;
+
+    /// The members of a pod, and the beginnings of its annotations, that the control fills in.
+    fn fills_in(&self) -> &'static [&'static str] {
+        &[]
+    }
 }
 
 /// All controls, in the order in which the admission plugin asks them about a container, and then about the rest.

@@ -21,6 +21,10 @@ pub const CODES: &[(&str, &str)] = &[
         "A document has no `kind`, so it is no Kubernetes object: values of a Helm chart, for instance. It was left aside; hand over what the chart renders to.",
     ),
     (
+        "object-too-large",
+        "An object of the output is larger than 1 MiB. What an API server stores has a limit of about 1.5 MiB, set by etcd's `--max-request-bytes`.",
+    ),
+    (
         "policy-not-found",
         "A role lets somebody use a PodSecurityPolicy that is not in the input. The name may be misspelled, or the policy deleted; if the cluster has it, hand it over too.",
     ),

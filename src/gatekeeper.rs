@@ -193,6 +193,16 @@ impl GatekeeperAdmission {
         })
     }
 
+    /// Returns the pod of a request as an API server reads and writes it: without what its type does not have, and without what
+    /// says nothing.
+    ///
+    /// # Errors
+    ///
+    /// When an API server cannot read it and so refuses the request by itself.
+    pub fn read(request: &AdmissionRequest) -> Result<Pod, ReviewError> {
+        encode(&request.pod, request, request.pod.name()).map(pod)
+    }
+
     /// Asks the mutating webhook.
     ///
     /// # Errors

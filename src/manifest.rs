@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::api::meta::ObjectRef;
+use crate::diagnostic::Diagnostic;
+
 /// The folder of the output that an object goes to; folders are applied in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Folder {
@@ -40,7 +43,24 @@ pub struct Manifest {
     pub text: String,
 }
 
+/// The size in bytes that an object should not exceed: an API server's store takes no more than half as much again.
+const LARGEST: usize = 1 << 20;
+
 impl Manifest {
+    /// A warning where the object is larger than an API server is sure to store.
+    pub fn size_warning(&self) -> Option<Diagnostic> {
+        let message = || {
+            format!(
+                "it has {} KiB; an API server stores objects of about 1536 KiB at most",
+                self.text.len() >> 10
+            )
+        };
+        (self.text.len() > LARGEST).then(|| {
+            Diagnostic::warning("object-too-large", message())
+                .about(ObjectRef::cluster(&self.kind, &self.name))
+        })
+    }
+
     /// The name of its file.
     pub fn file_name(&self) -> String {
         format!("{}-{}.yaml", self.kind.to_lowercase(), self.name)

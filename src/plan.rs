@@ -139,8 +139,10 @@ pub struct Tables {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Grants {
     /// By the name of the user.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub users: BTreeMap<String, Vec<String>>,
     /// By the name of the group.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, Vec<String>>,
 }
 

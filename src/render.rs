@@ -273,7 +273,7 @@ pub fn kustomization(
         .map(Manifest::file_name)
         .collect();
     let template = environment.get_template("kustomization.yaml.j2")?;
-    Ok(template.render(context! { files })?)
+    Ok(template.render(context! { name => folder.name(), files })?)
 }
 
 /// Writes a value as JSON on one line, which is YAML that every parser reads the same.

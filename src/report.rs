@@ -17,7 +17,9 @@ use crate::plan::{Bundle, CONSTRAINT_KIND, EnforcementAction, Mutator, Namespace
 use crate::rbac::CLUSTER_ADMIN;
 use crate::render::RenderError;
 
+pub mod difference;
 mod losses;
+pub mod verification;
 
 pub use losses::Ledger;
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::api::meta::ObjectRef;
-use crate::api::rbac::{Binding, Role};
+use crate::api::policy::{GROUP, RESOURCE, USE_VERB};
+use crate::api::rbac::{Binding, PolicyRule, Role, RoleRef, Subject};
 use crate::diagnostic::Diagnostic;
 use crate::input::Inventory;
 use crate::rbac::{
@@ -121,6 +122,38 @@ pub fn everybody() -> Vec<Grant> {
             routes: Vec::new(),
         })
         .to_vec()
+}
+
+/// Gives an inventory the RBAC objects by which everybody may use every policy, as [`everybody`] says it in grants.
+pub fn assume_everybody(inventory: &mut Inventory) {
+    const NAME: &str = "psp2gatekeeper:assume-grant-all";
+    let group = |name: &str| Subject {
+        kind: "Group".to_owned(),
+        name: name.to_owned(),
+        ..Subject::default()
+    };
+    inventory.roles.push(Role {
+        namespace: None,
+        name: NAME.to_owned(),
+        labels: BTreeMap::new(),
+        rules: vec![PolicyRule {
+            api_groups: Some(vec![GROUP.to_owned()]),
+            resources: Some(vec![RESOURCE.to_owned()]),
+            verbs: vec![USE_VERB.to_owned()],
+            ..PolicyRule::default()
+        }],
+        aggregation: Vec::new(),
+    });
+    inventory.bindings.push(Binding {
+        namespace: None,
+        name: NAME.to_owned(),
+        role_ref: RoleRef {
+            api_group: "rbac.authorization.k8s.io".to_owned(),
+            kind: "ClusterRole".to_owned(),
+            name: NAME.to_owned(),
+        },
+        subjects: [AUTHENTICATED, SERVICE_ACCOUNTS].map(group).to_vec(),
+    });
 }
 
 /// Returns what is odd about who may use what, sorted.

@@ -7,10 +7,10 @@ use crate::admission::{AdmissionRequest, Operation, UserInfo};
 use crate::api::core::Pod;
 use crate::gatekeeper::{ConstraintViolation, GatekeeperAdmission, ReviewError};
 use crate::input::Inventory;
-use crate::loss::Direction;
+use crate::loss::Loss;
 use crate::psp::{PspAdmission, Trial};
-use crate::rbac::{AUTHENTICATED, SubjectKey, service_account_user};
-use crate::requests::prepare;
+use crate::rbac::{SubjectKey, service_account_user};
+use crate::requests::{self, prepare};
 use crate::resolve::Grant;
 
 /// Both answers to a request.
@@ -55,22 +55,31 @@ pub struct GatekeeperAnswer {
 }
 
 impl Review {
-    /// How the two answers differ, if they do.
-    pub fn direction(&self) -> Option<Direction> {
-        match (self.psp.allowed, self.gatekeeper.allowed) {
-            (false, true) => Some(Direction::Looser),
-            (true, false) => Some(Direction::Stricter),
-            _ => None,
-        }
+    /// Whether both say the same to the letter; what they say otherwise may still mean the same.
+    pub fn is_equal(&self) -> bool {
+        self.psp.allowed == self.gatekeeper.allowed
+            && (!self.psp.allowed || self.psp.pod == self.gatekeeper.pod)
     }
 
-    /// The review as one object for machines.
-    pub fn to_json(&self) -> Value {
+    /// The review as one object for machines, with the losses that explain a difference.
+    pub fn to_json(&self, losses: &[&Loss]) -> Value {
+        let losses: Vec<Value> = losses
+            .iter()
+            .map(|it| {
+                json!({
+                    "name": it.name,
+                    "direction": it.direction,
+                    "psp": it.psp,
+                    "field": it.field,
+                    "why": it.why,
+                })
+            })
+            .collect();
         json!({
             "uid": self.request.uid,
             "psp": self.psp,
             "gatekeeper": self.gatekeeper,
-            "losses": [],
+            "losses": losses,
         })
     }
 }
@@ -224,14 +233,8 @@ fn controller(pod: &Pod) -> UserInfo {
         .and_then(|it| it.first())
         .and_then(|it| it.get("kind"))
         .and_then(Value::as_str);
-    let name = match owner {
-        Some("DaemonSet") => "daemon-set-controller",
-        Some("Job") => "job-controller",
-        Some("ReplicationController") => "replication-controller",
-        Some("StatefulSet") => "statefulset-controller",
-        _ => "replicaset-controller",
-    };
-    let mut user = service_account_user("kube-system", name);
-    user.groups.push(AUTHENTICATED.to_owned());
-    user
+    let known = owner.and_then(requests::controller);
+    known
+        .or_else(|| requests::controller("ReplicaSet"))
+        .unwrap_or_default()
 }

@@ -212,12 +212,17 @@ impl Pod {
 
     /// Writes a member of the security context of the container at a place, if there is such a container.
     pub fn set_container_security(&mut self, at: ContainerRef, key: &str, value: Value) {
+        self.set_in_container(at, &["securityContext", key], value);
+    }
+
+    /// Writes the value at a path of object keys in the container at a place, if there is such a container.
+    pub fn set_in_container(&mut self, at: ContainerRef, path: &[&str], value: Value) {
         let list = self
             .0
             .get_mut("spec")
             .and_then(|it| it.get_mut(at.list.field()));
         if let Some(Value::Object(container)) = list.and_then(|it| it.get_mut(at.index)) {
-            set(container, &["securityContext", key], value);
+            set(container, path, value);
         }
     }
 

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::cli::Ui;
+use crate::cli::cluster::{Cluster, ClusterArgs, Env, Listing};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::input::{self, Inventory, LoadOptions, Source};
 
@@ -16,17 +17,29 @@ use crate::input::{self, Inventory, LoadOptions, Source};
 #[command(next_help_heading = "Input")]
 pub(crate) struct InputArgs {
     /// File or directory with manifests in YAML or JSON, or `-` for stdin; may be repeated.
-    #[arg(short, long, required = true, value_name = "PATH")]
+    #[arg(
+        short,
+        long,
+        value_name = "PATH",
+        required_unless_present_any = ["live", "context", "kubeconfig"],
+        conflicts_with_all = CLUSTER
+    )]
     filename: Vec<PathBuf>,
 
     /// Look into the subdirectories of a directory, too.
-    #[arg(short = 'R', long)]
+    #[arg(short = 'R', long, conflicts_with_all = CLUSTER)]
     recursive: bool,
+
+    #[command(flatten)]
+    cluster: ClusterArgs,
 
     /// Feature gates that the API server of the cluster was started with; `ProcMountType` is the one that matters.
     #[arg(long, value_name = "GATE=BOOL", value_delimiter = ',', value_parser = feature_gate)]
     feature_gates: Vec<bool>,
 }
+
+/// The arguments of [`ClusterArgs`].
+const CLUSTER: [&str; 4] = ["live", "context", "kubeconfig", "kubectl"];
 
 fn feature_gate(text: &str) -> Result<bool, String> {
     match text.split_once('=') {
@@ -40,12 +53,15 @@ fn feature_gate(text: &str) -> Result<bool, String> {
 ///
 /// # Errors
 ///
-/// When a file cannot be read, or the input cannot be used; what is wrong with it goes to stderr first, all of it.
+/// When a file or the cluster cannot be read, or the input cannot be used; what is wrong with it goes to stderr first, all of it.
 pub(crate) fn load(
     args: &InputArgs,
     ui: &mut Ui<'_>,
 ) -> anyhow::Result<(Inventory, Vec<Diagnostic>)> {
-    let sources = sources(args)?;
+    let sources = match Cluster::named(&args.cluster) {
+        Some(cluster) => of_cluster(cluster)?,
+        None => sources(args)?,
+    };
     let options = LoadOptions {
         proc_mount_type: args.feature_gates.last().copied().unwrap_or(false),
     };
@@ -73,6 +89,16 @@ pub(crate) fn tell(diagnostics: &[Diagnostic], ui: &mut Ui<'_>) -> anyhow::Resul
     Ok(diagnostics
         .iter()
         .any(|it| it.severity == Severity::Warning))
+}
+
+/// Reads a cluster, kind by kind.
+fn of_cluster(cluster: Cluster<'_>) -> anyhow::Result<Vec<Source>> {
+    let kinds = cluster.read(Env::Kept)?.into_iter();
+    let source = |it: Listing| Source {
+        name: format!("kubectl get {}", it.resource),
+        text: it.text,
+    };
+    Ok(kinds.map(source).collect())
 }
 
 fn sources(args: &InputArgs) -> anyhow::Result<Vec<Source>> {

@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use crate::cli::files::{self, InputArgs};
-use crate::cli::out_dir::{self, File};
+use crate::cli::out_dir::{self, File, Writer};
 use crate::cli::{ExitStatus, Ui};
 use crate::input::Inventory;
 use crate::loss::{Direction, Loss};
@@ -14,7 +14,7 @@ use crate::manifest::{Folder, Manifest};
 use crate::plan::{EnforcementAction, PlanOptions, plan};
 use crate::render::{environment, kustomization, render};
 use crate::report::report;
-use crate::resolve;
+use crate::resolve::{self, Grant};
 use crate::version::Version;
 
 /// The release of Gatekeeper that the output is for, where nobody says.
@@ -42,6 +42,21 @@ pub(crate) struct MigrateArgs {
     #[arg(long, requires = "out_dir")]
     force: bool,
 
+    #[command(flatten)]
+    plan: PlanArgs,
+
+    /// Exit with 0 although Gatekeeper will admit pods that PodSecurityPolicy forbids.
+    #[arg(long)]
+    allow_looser: bool,
+
+    /// Exit with 1 if there is a warning.
+    #[arg(long)]
+    strict: bool,
+}
+
+/// What decides over the manifests, beside the input.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct PlanArgs {
     /// What Gatekeeper does with a pod that no policy admits.
     #[arg(long, value_enum, default_value_t = Action::Dryrun, value_name = "ACTION")]
     enforcement_action: Action,
@@ -50,6 +65,31 @@ pub(crate) struct MigrateArgs {
     #[arg(long, value_enum, value_name = "WHOM")]
     assume_grant: Option<AssumeGrant>,
 
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+impl PlanArgs {
+    /// Whether everybody may use every policy.
+    pub(crate) fn assume_grant(self) -> Option<AssumeGrant> {
+        self.assume_grant
+    }
+
+    pub(crate) fn grants(self, inventory: &Inventory) -> Vec<Grant> {
+        match self.assume_grant {
+            Some(AssumeGrant::All) => resolve::everybody(),
+            None => resolve::grants(inventory),
+        }
+    }
+
+    pub(crate) fn options(self) -> PlanOptions {
+        self.target.options(self.enforcement_action.into())
+    }
+}
+
+/// What the output is written for.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct TargetArgs {
     /// Write no mutators, so that nothing fills in defaults.
     #[arg(long)]
     no_mutators: bool,
@@ -61,14 +101,17 @@ pub(crate) struct MigrateArgs {
     /// The release of Kubernetes that the output is for; AppArmor profiles are fields since 1.30.
     #[arg(long, default_value_t = KUBERNETES, value_name = "VERSION")]
     kubernetes_version: Version,
+}
 
-    /// Exit with 0 although Gatekeeper will admit pods that PodSecurityPolicy forbids.
-    #[arg(long)]
-    allow_looser: bool,
-
-    /// Exit with 1 if there is a warning.
-    #[arg(long)]
-    strict: bool,
+impl TargetArgs {
+    fn options(self, enforcement_action: EnforcementAction) -> PlanOptions {
+        PlanOptions {
+            enforcement_action,
+            mutators: !self.no_mutators,
+            gatekeeper: self.gatekeeper_version,
+            kubernetes: self.kubernetes_version,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -92,7 +135,7 @@ impl From<Action> for EnforcementAction {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum AssumeGrant {
+pub(crate) enum AssumeGrant {
     /// Everybody may use every policy.
     All,
 }
@@ -103,46 +146,33 @@ Examples:
   psp2gatekeeper migrate -f policies.yaml -f rbac/
 
   # Write a directory to review, commit and apply
-  kubectl get psp,clusterroles,clusterrolebindings,ns -o yaml > cluster.yaml
-  kubectl get roles,rolebindings,serviceaccounts -A -o yaml > namespaced.yaml
-  psp2gatekeeper migrate -f cluster.yaml -f namespaced.yaml --out-dir gatekeeper
+  psp2gatekeeper snapshot --out-dir cluster
+  psp2gatekeeper migrate -f cluster --out-dir gatekeeper
+
+  # The same from the cluster of the current context of kubectl
+  psp2gatekeeper migrate --live --out-dir gatekeeper
 
 Exit codes: 0 done; 1 with --strict if there is a warning, or without --allow-looser if Gatekeeper will admit what PodSecurityPolicy forbids; 2 could not be done, and nothing was written.";
 
 pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus> {
     let (inventory, mut diagnostics) = files::load(&args.input, ui)?;
-    if inventory.policies.is_empty() && inventory.unusable_policies.is_empty() {
-        bail!(
-            "there is no PodSecurityPolicy in the input; a cluster that has none, with the admission plugin on, forbids every pod"
-        );
-    }
-    let grants = match args.assume_grant {
-        Some(AssumeGrant::All) => resolve::everybody(),
-        None if inventory.roles.is_empty() && inventory.bindings.is_empty() => bail!(
-            "there is no Role, ClusterRole, RoleBinding or ClusterRoleBinding in the input, so nobody may use a PodSecurityPolicy and every pod would be forbidden; add them with -f, or let everybody use every policy with `--assume-grant all`"
-        ),
-        None => resolve::grants(&inventory),
-    };
-    if args.assume_grant.is_none() {
+    check(&inventory, args.plan.assume_grant)?;
+    let grants = args.plan.grants(&inventory);
+    if args.plan.assume_grant.is_none() {
         diagnostics.extend(resolve::diagnostics(&inventory, &grants));
     }
-    let enforcement_action = args.enforcement_action.into();
-    let options = PlanOptions {
-        enforcement_action,
-        mutators: !args.no_mutators,
-        gatekeeper: args.gatekeeper_version,
-        kubernetes: args.kubernetes_version,
-    };
+    let options = args.plan.options();
     let bundle = plan(&inventory, &grants, options);
     diagnostics.extend(bundle.diagnostics.iter().cloned());
-    diagnostics.sort();
     let environment = environment()?;
     let manifests = render(&bundle, &environment)?;
+    diagnostics.extend(manifests.iter().filter_map(Manifest::size_warning));
+    diagnostics.sort();
     let report = report(
         &inventory,
         &bundle,
         &manifests,
-        enforcement_action,
+        options.enforcement_action,
         diagnostics,
     );
     if let Some(directory) = &args.out_dir {
@@ -166,7 +196,7 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
                 .into_iter()
                 .map(|it| File::new(it.path(), it.text)),
         );
-        out_dir::write(directory, &files, args.force)?;
+        out_dir::write(directory, Writer::Migrate, &files, args.force)?;
         writeln!(
             ui.stderr,
             "{} Read `{}` next.",
@@ -197,18 +227,35 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     )
 }
 
-/// Returns what would be written for the inventory, by RBAC.
-pub(crate) fn manifests(
+/// Checks that there is something to migrate.
+///
+/// # Errors
+///
+/// When there is no policy, or nobody who may use one.
+pub(crate) fn check(
     inventory: &Inventory,
-    enforcement_action: EnforcementAction,
-) -> anyhow::Result<Vec<Manifest>> {
-    let grants = resolve::grants(inventory);
-    let options = PlanOptions {
-        enforcement_action,
-        mutators: true,
-        gatekeeper: GATEKEEPER,
-        kubernetes: KUBERNETES,
-    };
-    let bundle = plan(inventory, &grants, options);
-    Ok(render(&bundle, &environment()?)?)
+    assume_grant: Option<AssumeGrant>,
+) -> anyhow::Result<()> {
+    if inventory.policies.is_empty() && inventory.unusable_policies.is_empty() {
+        bail!(
+            "there is no PodSecurityPolicy in the input; a cluster that has none, with the admission plugin on, forbids every pod"
+        );
+    }
+    if assume_grant.is_none() && inventory.roles.is_empty() && inventory.bindings.is_empty() {
+        bail!(
+            "there is no Role, ClusterRole, RoleBinding or ClusterRoleBinding in the input, so nobody may use a PodSecurityPolicy and every pod would be forbidden; add them with -f, or let everybody use every policy with `--assume-grant all`"
+        );
+    }
+    Ok(())
+}
+
+/// Returns what would be written for the inventory, and its losses.
+pub(crate) fn now(
+    inventory: &Inventory,
+    grants: &[Grant],
+    target: TargetArgs,
+) -> anyhow::Result<(Vec<Manifest>, Vec<Loss>)> {
+    let bundle = plan(inventory, grants, target.options(EnforcementAction::Deny));
+    let manifests = render(&bundle, &environment()?)?;
+    Ok((manifests, bundle.losses))
 }

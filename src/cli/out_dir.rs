@@ -13,6 +13,9 @@ use crate::manifest::{Folder, Manifest};
 /// The file that lists what was written, so that a later run knows what is its own.
 pub(crate) const REPORT: &str = "report.json";
 
+/// The same of a snapshot.
+pub(crate) const SNAPSHOT: &str = "snapshot.json";
+
 /// A file to write, below the output directory.
 #[derive(Debug)]
 pub(crate) struct File {
@@ -29,12 +32,22 @@ impl File {
     }
 }
 
-/// The part of an earlier report that says what it wrote.
+/// Who writes a directory, as the file tells that lists what was written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Writer {
+    /// `migrate`, in [`REPORT`].
+    Migrate,
+    /// `snapshot`, in [`SNAPSHOT`].
+    Snapshot,
+}
+
+/// The part of an earlier report or snapshot that says what it wrote.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct EarlierReport {
+struct Earlier {
     api_version: String,
     kind: String,
+    #[serde(alias = "files")]
     objects: Vec<EarlierObject>,
 }
 
@@ -43,14 +56,19 @@ struct EarlierObject {
     file: String,
 }
 
-/// Makes the directory hold these files and no other that an earlier run wrote.
+/// Makes the directory hold these files and no other that an earlier run of the same writer wrote.
 ///
 /// # Errors
 ///
-/// When it holds files that no earlier run wrote and `force` is not given, or cannot be written; then it is as before.
-pub(crate) fn write(directory: &Path, files: &[File], force: bool) -> anyhow::Result<()> {
+/// When it holds files that no such run wrote and `force` is not given, or cannot be written; then it is as before.
+pub(crate) fn write(
+    directory: &Path,
+    writer: Writer,
+    files: &[File],
+    force: bool,
+) -> anyhow::Result<()> {
     let directory = &fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
-    let foreign = foreign_files(directory)?;
+    let foreign = foreign_files(directory, writer)?;
     if !foreign.is_empty() && !force {
         let some: Vec<_> = foreign
             .iter()
@@ -143,37 +161,39 @@ fn create_parent(path: &Path) -> io::Result<()> {
 }
 
 /// Returns the files in the directory that no earlier run wrote, relative to it and sorted.
-fn foreign_files(directory: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
+fn foreign_files(directory: &Path, writer: Writer) -> anyhow::Result<BTreeSet<PathBuf>> {
     let mut res = BTreeSet::new();
     if !directory.exists() {
         return Ok(res);
     }
     walk(directory, Path::new(""), &mut res)
         .with_context(|| format!("could not read the directory `{}`", directory.display()))?;
-    for path in earlier_files(directory) {
+    for path in earlier_files(directory, writer) {
         res.remove(&path);
     }
     Ok(res)
 }
 
 /// Returns what an earlier run wrote; nothing where there was none.
-fn earlier_files(directory: &Path) -> Vec<PathBuf> {
-    let Some(report) = fs::read(directory.join(REPORT))
+fn earlier_files(directory: &Path, writer: Writer) -> Vec<PathBuf> {
+    let (index, kind) = match writer {
+        Writer::Migrate => (REPORT, "Report"),
+        Writer::Snapshot => (SNAPSHOT, "Snapshot"),
+    };
+    let Some(earlier) = fs::read(directory.join(index))
         .ok()
-        .and_then(|it| serde_json::from_slice::<EarlierReport>(&it).ok())
-        .filter(|it| it.kind == "Report" && it.api_version.starts_with("psp2gatekeeper/"))
+        .and_then(|it| serde_json::from_slice::<Earlier>(&it).ok())
+        .filter(|it| it.kind == kind && it.api_version.starts_with("psp2gatekeeper/"))
     else {
         return Vec::new();
     };
-    let kustomizations = Folder::ALL.map(|it| format!("{}/kustomization.yaml", it.name()));
-    report
-        .objects
-        .into_iter()
-        .map(|it| it.file)
-        .chain([REPORT.to_owned(), "REPORT.md".to_owned()])
-        .chain(kustomizations)
-        .map(PathBuf::from)
-        .collect()
+    let mut res: Vec<String> = earlier.objects.into_iter().map(|it| it.file).collect();
+    res.push(index.to_owned());
+    if matches!(writer, Writer::Migrate) {
+        res.push("REPORT.md".to_owned());
+        res.extend(Folder::ALL.map(|it| format!("{}/kustomization.yaml", it.name())));
+    }
+    res.into_iter().map(PathBuf::from).collect()
 }
 
 fn walk(root: &Path, below: &Path, acc: &mut BTreeSet<PathBuf>) -> io::Result<()> {

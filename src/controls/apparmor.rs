@@ -24,6 +24,7 @@
 use serde_json::{Map, Value, json};
 
 use super::defaults::{Caveat, DefaultValue, Mutation, Place};
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, as_set, has, is_subset, parameters, split};
 use super::{Control, FieldError, Semantics, quoted};
 use crate::api::core::{
@@ -48,6 +49,24 @@ impl Control for AppArmor {
 
     fn fields(&self) -> &'static [&'static str] {
         &["appArmor"]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let allowed = psp.app_armor.allowed.as_deref().map(split);
+        let usual = ["runtime/default", "unconfined", "localhost/unlisted", ""];
+        let profiles = allowed.into_iter().flatten();
+        let profiles = profiles
+            .chain([psp.app_armor.default.clone()])
+            .chain(usual.map(str::to_owned));
+        profiles
+            .map(Value::from)
+            .chain([Value::Null])
+            .map(|it| Probe::container_annotation(APPARMOR_CONTAINER_PREFIX, it))
+            .collect()
+    }
+
+    fn fills_in(&self) -> &'static [&'static str] {
+        &[APPARMOR_CONTAINER_PREFIX]
     }
 }
 

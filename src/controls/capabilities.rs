@@ -32,6 +32,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::defaults::{Caveat, DefaultValue, Mutation, Place};
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, as_set, has, is_subset, parameters};
 use super::{Control, FieldError, NULL, Semantics, list_of, quoted};
 use crate::api::core::{Container, ContainerRef, Pod, strings};
@@ -54,6 +55,59 @@ impl Control for Capabilities {
             "defaultAddCapabilities",
             "requiredDropCapabilities",
         ]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let add = |names: &[&String]| {
+            let names: BTreeSet<_> = psp
+                .default_add_capabilities
+                .iter()
+                .chain(names.to_vec())
+                .collect();
+            Probe::container(&["securityContext", "capabilities", "add"], json!(names))
+        };
+        let drop = |names: &[&str]| {
+            Probe::container(&["securityContext", "capabilities", "drop"], json!(names))
+        };
+        let mut names: BTreeSet<String> = KNOWN.iter().map(|it| (*it).to_owned()).collect();
+        names.extend(psp.allowed_capabilities.iter().cloned());
+        names.extend(psp.required_drop_capabilities.iter().cloned());
+        let mut res: Vec<Probe> = names.iter().map(|it| add(&[it])).collect();
+        res.push(Probe::security("capabilities", Value::Null));
+        res.push(Probe::security("capabilities", json!({})));
+        let required: Vec<&str> = psp
+            .required_drop_capabilities
+            .iter()
+            .map(String::as_str)
+            .collect();
+        let defaults = psp.default_add_capabilities.iter().map(String::as_str);
+        res.extend([
+            drop(&[]),
+            drop(&["ALL"]),
+            drop(&["NET_RAW"]),
+            drop(&required),
+        ]);
+        // One required name missing at a time, and one default name dropped.
+        for missing in &required {
+            let rest: Vec<&str> = required
+                .iter()
+                .copied()
+                .filter(|it| it != missing)
+                .collect();
+            res.push(drop(&rest));
+        }
+        for dropped in defaults {
+            let names: Vec<&str> = required.iter().copied().chain([dropped]).collect();
+            res.push(
+                Probe::container(&["securityContext", "capabilities", "add"], Value::Null)
+                    .and(drop(&names)),
+            );
+        }
+        res
+    }
+
+    fn fills_in(&self) -> &'static [&'static str] {
+        &["capabilities"]
     }
 }
 
@@ -208,6 +262,52 @@ impl Translate for Capabilities {
         res
     }
 }
+
+/// The capabilities of Linux, and what stands for all of them.
+const KNOWN: [&str; 42] = [
+    "ALL",
+    "AUDIT_CONTROL",
+    "AUDIT_READ",
+    "AUDIT_WRITE",
+    "BLOCK_SUSPEND",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "KILL",
+    "LEASE",
+    "LINUX_IMMUTABLE",
+    "MAC_ADMIN",
+    "MAC_OVERRIDE",
+    "MKNOD",
+    "NET_ADMIN",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_RAW",
+    "PERFMON",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYSLOG",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_CHROOT",
+    "SYS_MODULE",
+    "SYS_NICE",
+    "SYS_PACCT",
+    "SYS_PTRACE",
+    "SYS_RAWIO",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "WAKE_ALARM",
+];
 
 /// One of the two lists of `capabilities`; absent and empty differ in messages.
 fn list<'a>(capabilities: Option<&'a Value>, key: &str) -> Option<Vec<&'a str>> {

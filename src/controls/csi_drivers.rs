@@ -19,6 +19,7 @@
 
 use serde_json::json;
 
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, allows_volume, is_subset, parameters, sorted};
 use super::volumes::{is_allowed, volume_type};
 use super::{Control, FieldError, Semantics, quoted};
@@ -36,6 +37,14 @@ impl Control for CsiDrivers {
 
     fn fields(&self) -> &'static [&'static str] {
         &["allowedCSIDrivers"]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let drivers = psp.allowed_csi_drivers.iter().map(String::as_str);
+        drivers
+            .chain(["unlisted.csi.example.com"])
+            .map(|it| Probe::volume("csi", json!({ "driver": it }), None))
+            .collect()
     }
 }
 

@@ -18,6 +18,7 @@
 
 use serde_json::json;
 
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, allows_volume, is_subset, parameters, sorted};
 use super::volumes::{is_allowed, volume_type};
 use super::{Control, FieldError, Semantics, quoted};
@@ -35,6 +36,14 @@ impl Control for FlexVolumes {
 
     fn fields(&self) -> &'static [&'static str] {
         &["allowedFlexVolumes"]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let drivers = psp.allowed_flex_volumes.iter().map(String::as_str);
+        drivers
+            .chain(["example.com/unlisted"])
+            .map(|it| Probe::volume("flexVolume", json!({ "driver": it }), None))
+            .collect()
     }
 }
 

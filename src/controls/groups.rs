@@ -28,6 +28,7 @@
 use serde_json::{Value, json};
 
 use super::defaults::{Caveat, DefaultValue, Mutation, Place};
+use super::probe::{HIGHEST_ID, Probe, around};
 use super::translate::{Parameters, Translate, id_ranges, parameters, ranges_within};
 use super::{Control, FieldError, Semantics, list_of};
 use crate::api::core::{Container, ContainerRef, Pod};
@@ -45,6 +46,35 @@ impl Control for Groups {
     }
 
     fn fields(&self) -> &'static [&'static str] {
+        &["runAsGroup", "supplementalGroups", "fsGroup"]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let mut res = vec![
+            Probe::pod_security("runAsGroup", Value::Null)
+                .and(Probe::security("runAsGroup", Value::Null)),
+            Probe::pod_security("fsGroup", Value::Null),
+            Probe::pod_security("supplementalGroups", Value::Null),
+        ];
+        for group in boundaries(&psp.run_as_group) {
+            res.push(Probe::security("runAsGroup", group));
+            res.push(
+                Probe::pod_security("runAsGroup", group)
+                    .and(Probe::security("runAsGroup", Value::Null)),
+            );
+        }
+        for group in boundaries(&psp.fs_group) {
+            res.push(Probe::pod_security("fsGroup", group));
+        }
+        let groups = boundaries(&psp.supplemental_groups);
+        for group in &groups {
+            res.push(Probe::pod_security("supplementalGroups", json!([group])));
+        }
+        res.push(Probe::pod_security("supplementalGroups", json!(groups)));
+        res
+    }
+
+    fn fills_in(&self) -> &'static [&'static str] {
         &["runAsGroup", "supplementalGroups", "fsGroup"]
     }
 }
@@ -222,6 +252,17 @@ fn validate(
             acc.push(FieldError::invalid(path, &value, &detail));
         }
     }
+}
+
+/// Groups on both sides of what the strategy allows.
+fn boundaries(strategy: &GroupStrategy) -> Vec<i64> {
+    let ranges = match strategy {
+        GroupStrategy::MustRunAs(ranges) | GroupStrategy::MayRunAs(ranges) => {
+            ranges.iter().map(|it| (it.min, it.max)).collect()
+        }
+        GroupStrategy::RunAsAny => Vec::new(),
+    };
+    around(ranges, &[0, 1, 1000], 0, HIGHEST_ID)
 }
 
 #[cfg(test)]

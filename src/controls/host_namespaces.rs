@@ -18,6 +18,7 @@
 
 use serde_json::json;
 
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, parameters};
 use super::{Control, FieldError, Semantics};
 use crate::api::core::Pod;
@@ -34,6 +35,13 @@ impl Control for HostNamespaces {
 
     fn fields(&self) -> &'static [&'static str] {
         &["hostPID", "hostIPC"]
+    }
+
+    fn probes(&self, _psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        ["hostPID", "hostIPC"]
+            .into_iter()
+            .flat_map(|field| [true, false].map(|it| Probe::pod(&["spec", field], it)))
+            .collect()
     }
 }
 

@@ -21,6 +21,7 @@
 
 use serde_json::json;
 
+use super::probe::{Probe, around};
 use super::translate::{Parameters, Translate, parameters};
 use super::{Control, FieldError, Semantics, list_of};
 use crate::api::core::{Container, Pod};
@@ -37,6 +38,21 @@ impl Control for HostNetwork {
 
     fn fields(&self) -> &'static [&'static str] {
         &["hostNetwork", "hostPorts"]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let network = |it: bool| Probe::pod(&["spec", "hostNetwork"], it);
+        let ranges = psp.host_ports.iter();
+        let ranges = ranges.map(|it| (i64::from(it.min), i64::from(it.max)));
+        let mut res = vec![network(true), network(false)];
+        for port in around(ranges, &[80, 8080], 1, 65535) {
+            let ports = json!([{ "containerPort": port, "hostPort": port }]);
+            res.push(Probe::container(&["ports"], ports));
+            // The API server makes the host port of this.
+            let ports = json!([{ "containerPort": port }]);
+            res.push(network(true).and(Probe::container(&["ports"], ports)));
+        }
+        res
     }
 }
 

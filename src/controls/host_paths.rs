@@ -21,6 +21,7 @@
 
 use serde_json::json;
 
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, allows_volume, parameters};
 use super::volumes::{is_allowed, volume_type};
 use super::{Control, FieldError, Semantics, quoted};
@@ -38,6 +39,27 @@ impl Control for HostPaths {
 
     fn fields(&self) -> &'static [&'static str] {
         &["allowedHostPaths"]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let mut paths = vec!["/".to_owned(), "/etc".to_owned()];
+        for it in &psp.allowed_host_paths {
+            let prefix = it.path_prefix.trim_end_matches('/');
+            paths.push(it.path_prefix.clone());
+            paths.extend(["", "/", "/sub", "x", "//sub"].map(|end| format!("{prefix}{end}")));
+            let parent = prefix.rsplit_once('/').map_or("", |it| it.0);
+            paths.push(format!("{parent}/"));
+        }
+        paths.sort();
+        paths.dedup();
+        paths
+            .into_iter()
+            .filter(|it| !it.is_empty())
+            .flat_map(|path| {
+                [Some(true), Some(false), None]
+                    .map(|it| Probe::volume("hostPath", json!({ "path": path }), it))
+            })
+            .collect()
     }
 }
 

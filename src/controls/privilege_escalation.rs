@@ -20,6 +20,7 @@
 use serde_json::{Value, json};
 
 use super::defaults::{DefaultValue, Mutation, Place};
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, parameters};
 use super::{Control, FieldError, NULL, Semantics};
 use crate::api::core::{Container, ContainerRef, Pod};
@@ -40,6 +41,16 @@ impl Control for PrivilegeEscalation {
             "allowPrivilegeEscalation",
             "defaultAllowPrivilegeEscalation",
         ]
+    }
+
+    fn probes(&self, _psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        [Value::Null, true.into(), false.into()]
+            .map(|it| Probe::security("allowPrivilegeEscalation", it))
+            .to_vec()
+    }
+
+    fn fills_in(&self) -> &'static [&'static str] {
+        &["allowPrivilegeEscalation"]
     }
 }
 

@@ -17,6 +17,7 @@
 
 use serde_json::{Value, json};
 
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, parameters};
 use super::{Control, FieldError, Semantics};
 use crate::api::core::Container;
@@ -33,6 +34,17 @@ impl Control for Privileged {
 
     fn fields(&self) -> &'static [&'static str] {
         &["privileged"]
+    }
+
+    fn probes(&self, _psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        // An API server refuses a privileged container that may not gain privileges.
+        let gains = |it: Value| Probe::security("allowPrivilegeEscalation", it);
+        vec![
+            Probe::security("privileged", true).and(gains(true.into())),
+            Probe::security("privileged", true).and(gains(Value::Null)),
+            Probe::security("privileged", false),
+            Probe::security("privileged", Value::Null),
+        ]
     }
 }
 

@@ -19,6 +19,7 @@
 
 use serde_json::Value;
 
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, as_set, is_subset, parameters};
 use super::{Control, FieldError, Semantics, quoted};
 use crate::api::core::Container;
@@ -35,6 +36,16 @@ impl Control for ProcMount {
 
     fn fields(&self) -> &'static [&'static str] {
         &["allowedProcMountTypes"]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let types = psp.allowed_proc_mount_types.iter().map(String::as_str);
+        types
+            .chain(["Default", "Unmasked"])
+            .map(Value::from)
+            .chain([Value::Null])
+            .map(|it| Probe::security("procMount", it))
+            .collect()
     }
 }
 

@@ -27,6 +27,7 @@
 use serde_json::{Value, json};
 
 use super::defaults::{Caveat, DefaultValue, Mutation, Place};
+use super::probe::{HIGHEST_ID, Probe, around};
 use super::translate::{Parameters, Translate, id_ranges, parameters, ranges_within};
 use super::{Control, FieldError, Semantics, groups::ranges_text};
 use crate::api::core::{Container, ContainerRef, Pod};
@@ -45,6 +46,46 @@ impl Control for RunAsUser {
 
     fn fields(&self) -> &'static [&'static str] {
         &["runAsUser"]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let on_pod = |key: &'static str, value: Value| {
+            Probe::pod_security(key, value).and(Probe::security(key, Value::Null))
+        };
+        let users = match &psp.run_as_user {
+            RunAsUserStrategy::MustRunAs(ranges) => {
+                ranges.iter().map(|it| (it.min, it.max)).collect()
+            }
+            RunAsUserStrategy::MustRunAsNonRoot | RunAsUserStrategy::RunAsAny => Vec::new(),
+        };
+        let users = around(users, &[0, 1, 1000], 0, HIGHEST_ID);
+        let mut res =
+            vec![on_pod("runAsUser", Value::Null).and(on_pod("runAsNonRoot", Value::Null))];
+        for user in &users {
+            res.push(Probe::security("runAsUser", *user));
+            res.push(on_pod("runAsUser", (*user).into()));
+        }
+        // The container's own value wins over the pod's.
+        if let (Some(first), Some(last)) = (users.first(), users.last()) {
+            for (pod, container) in [(*first, *last), (*last, *first)] {
+                res.push(
+                    Probe::pod_security("runAsUser", pod)
+                        .and(Probe::security("runAsUser", container)),
+                );
+            }
+        }
+        for non_root in [true, false] {
+            for user in [Value::Null, 0.into(), 1000.into()] {
+                let user = on_pod("runAsUser", Value::Null).and(Probe::security("runAsUser", user));
+                res.push(Probe::security("runAsNonRoot", non_root).and(user.clone()));
+                res.push(on_pod("runAsNonRoot", non_root.into()).and(user));
+            }
+        }
+        res
+    }
+
+    fn fills_in(&self) -> &'static [&'static str] {
+        &["runAsUser", "runAsNonRoot"]
     }
 }
 

@@ -21,6 +21,7 @@
 use serde_json::{Map, Value, json};
 
 use super::defaults::{DefaultValue, Mutation, Place};
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, as_set, has, is_subset, parameters};
 use super::{Control, FieldError, Semantics, quoted};
 use crate::api::core::Pod;
@@ -38,6 +39,25 @@ impl Control for RuntimeClass {
 
     fn fields(&self) -> &'static [&'static str] {
         &["runtimeClass"]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let strategy = psp.runtime_class.as_ref();
+        let named = strategy
+            .into_iter()
+            .flat_map(|it| it.allowed.iter().chain(&it.default));
+        named
+            .map(String::as_str)
+            .filter(|it| *it != ALL)
+            .chain(["unlisted"])
+            .map(Value::from)
+            .chain([Value::Null])
+            .map(|it| Probe::pod(&["spec", "runtimeClassName"], it))
+            .collect()
+    }
+
+    fn fills_in(&self) -> &'static [&'static str] {
+        &["runtimeClassName"]
     }
 }
 

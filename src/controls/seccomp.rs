@@ -35,6 +35,7 @@
 use serde_json::{Map, Value, json};
 
 use super::defaults::{Caveat, DefaultValue, Mutation, Place};
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, as_set, has, is_subset, parameters, split};
 use super::{Control, FieldError, Semantics};
 use crate::api::core::{
@@ -63,6 +64,51 @@ impl Control for Seccomp {
 
     fn fields(&self) -> &'static [&'static str] {
         &["seccomp"]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let allowed = psp.seccomp.allowed.as_deref().map(split);
+        let usual = [
+            RUNTIME_DEFAULT,
+            DOCKER_DEFAULT,
+            UNCONFINED,
+            "localhost/unlisted",
+        ];
+        let mut profiles: Vec<String> = allowed.into_iter().flatten().collect();
+        profiles.push(psp.seccomp.default.clone());
+        profiles.extend(usual.map(str::to_owned));
+        profiles.sort();
+        profiles.dedup();
+        profiles.retain(|it| !it.is_empty() && it != ALL);
+        // No profile anywhere, so that the one that a probe gives is the only one.
+        let none = Probe::annotation(SECCOMP_POD, Value::Null)
+            .and(Probe::pod_security("seccompProfile", Value::Null))
+            .and(Probe::container_annotation(
+                SECCOMP_CONTAINER_PREFIX,
+                Value::Null,
+            ))
+            .and(Probe::security("seccompProfile", Value::Null));
+        let mut res = vec![none.clone()];
+        for profile in profiles {
+            let annotation = Value::from(profile.as_str());
+            res.push(Probe::container_annotation(
+                SECCOMP_CONTAINER_PREFIX,
+                annotation.clone(),
+            ));
+            res.push(none.clone().and(Probe::annotation(SECCOMP_POD, annotation)));
+            if let Some(field) = seccomp_field_for(&profile) {
+                res.push(Probe::security("seccompProfile", field.clone()));
+                res.push(
+                    none.clone()
+                        .and(Probe::pod_security("seccompProfile", field)),
+                );
+            }
+        }
+        res
+    }
+
+    fn fills_in(&self) -> &'static [&'static str] {
+        &[SECCOMP_POD, "seccompProfile"]
     }
 }
 

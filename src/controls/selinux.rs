@@ -21,6 +21,7 @@
 use serde_json::{Map, Value, json};
 
 use super::defaults::{DefaultValue, Mutation, Place};
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, parameters};
 use super::{Control, FieldError, Semantics, quoted};
 use crate::api::core::{Container, ContainerRef, Pod};
@@ -40,6 +41,41 @@ impl Control for SeLinux {
 
     fn fields(&self) -> &'static [&'static str] {
         &["seLinux"]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let required = match &psp.se_linux {
+            SeLinuxStrategy::MustRunAs(options) => options.clone(),
+            SeLinuxStrategy::RunAsAny => SeLinuxOptions::default(),
+        };
+        let mut contexts = vec![to_json(&required)];
+        for key in ["user", "role", "type", "level"] {
+            for value in [Value::Null, "unlisted".into()] {
+                let mut context = to_json(&required);
+                if let Some(members) = context.as_object_mut() {
+                    members.insert(key.to_owned(), value);
+                    members.retain(|_, it| !it.is_null());
+                }
+                contexts.push(context);
+            }
+        }
+        if let Some((sensitivity, categories)) = required.level.split_once(':') {
+            let mut categories: Vec<&str> = categories.split(',').collect();
+            categories.reverse();
+            let level = format!("{sensitivity}:{}", categories.join(","));
+            contexts.push(to_json(&SeLinuxOptions { level, ..required }));
+        }
+        let none = Probe::security("seLinuxOptions", Value::Null);
+        let mut res = vec![Probe::pod_security("seLinuxOptions", Value::Null).and(none.clone())];
+        for context in contexts {
+            res.push(Probe::security("seLinuxOptions", context.clone()));
+            res.push(Probe::pod_security("seLinuxOptions", context).and(none.clone()));
+        }
+        res
+    }
+
+    fn fills_in(&self) -> &'static [&'static str] {
+        &["seLinuxOptions"]
     }
 }
 

@@ -18,8 +18,9 @@
 //!
 //! None.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, as_set, has, is_subset, parameters};
 use super::{Control, FieldError, Semantics, quoted};
 use crate::api::core::Pod;
@@ -36,6 +37,26 @@ impl Control for Sysctls {
 
     fn fields(&self) -> &'static [&'static str] {
         &["forbiddenSysctls", "allowedUnsafeSysctls"]
+    }
+
+    fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let patterns = psp
+            .forbidden_sysctls
+            .iter()
+            .chain(&psp.allowed_unsafe_sysctls);
+        let mut names: Vec<String> = SAFE.map(str::to_owned).to_vec();
+        names.extend(["kernel.msgmax", "net.core.somaxconn"].map(str::to_owned));
+        for pattern in patterns {
+            let stem = pattern.trim_end_matches(['*', '.']);
+            names.extend([stem.to_owned(), format!("{stem}.x"), format!("{stem}x")]);
+        }
+        names.sort();
+        names.dedup();
+        names
+            .into_iter()
+            .filter(|it| !it.is_empty())
+            .map(|it| Probe::pod_security("sysctls", json!([{ "name": it, "value": "1" }])))
+            .collect()
     }
 }
 

@@ -22,8 +22,9 @@
 //!
 //! None.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::probe::Probe;
 use super::translate::{Parameters, Translate, as_set, has, is_subset, parameters};
 use super::{Control, FieldError, Semantics, quoted};
 use crate::api::core::{Pod, Volume};
@@ -40,6 +41,17 @@ impl Control for Volumes {
 
     fn fields(&self) -> &'static [&'static str] {
         &["volumes"]
+    }
+
+    fn probes(&self, _psp: &PodSecurityPolicySpec) -> Vec<Probe> {
+        let types = SOURCES.into_iter();
+        let mut res: Vec<Probe> = types
+            .map(|it| Probe::volume(it, example(it), None))
+            .collect();
+        res.extend(
+            nearly_tokens().map(|it| Probe::volume("projected", json!({ "sources": [it] }), None)),
+        );
+        res
     }
 }
 
@@ -101,6 +113,66 @@ const SOURCES: [&str; 29] = [
     "csi",
     "ephemeral",
 ];
+
+/// A source that an API server accepts.
+fn example(source: &str) -> Value {
+    match source {
+        "hostPath" => json!({ "path": "/srv" }),
+        "gcePersistentDisk" => json!({ "pdName": "disk" }),
+        "awsElasticBlockStore" | "cinder" => json!({ "volumeID": "disk" }),
+        "gitRepo" => json!({ "repository": "https://git.example.com/repository" }),
+        "secret" => json!({ "secretName": "secret" }),
+        "nfs" => json!({ "server": "nfs.example.com", "path": "/srv" }),
+        "iscsi" => {
+            json!({ "targetPortal": "192.0.2.1", "iqn": "iqn.2000-01.com.example:a", "lun": 0 })
+        }
+        "glusterfs" => json!({ "endpoints": "endpoints", "path": "srv" }),
+        "persistentVolumeClaim" => json!({ "claimName": "claim" }),
+        "rbd" => json!({ "monitors": ["192.0.2.1"], "image": "image" }),
+        "flexVolume" => json!({ "driver": "example.com/driver" }),
+        "cephfs" => json!({ "monitors": ["192.0.2.1"] }),
+        "flocker" => json!({ "datasetName": "dataset" }),
+        "fc" => json!({ "targetWWNs": ["500a0982991b8dc5"], "lun": 0 }),
+        "azureFile" => json!({ "secretName": "secret", "shareName": "share" }),
+        "configMap" => json!({ "name": "config" }),
+        "vsphereVolume" => json!({ "volumePath": "[store] volume" }),
+        "quobyte" => json!({ "registry": "192.0.2.1:7861", "volume": "volume" }),
+        "azureDisk" => json!({ "diskName": "disk", "diskURI": "https://example.com/disk.vhd" }),
+        "photonPersistentDisk" => json!({ "pdID": "disk" }),
+        "storageos" => json!({ "volumeName": "volume" }),
+        "projected" => json!({ "sources": [{ "secret": { "name": "secret" } }] }),
+        "portworxVolume" => json!({ "volumeID": "volume" }),
+        "scaleIO" => json!({
+            "gateway": "https://example.com", "system": "system", "volumeName": "volume",
+            "secretRef": { "name": "secret" },
+        }),
+        "csi" => json!({ "driver": "csi.example.com" }),
+        "ephemeral" => json!({ "volumeClaimTemplate": { "spec": {
+            "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } },
+        } } }),
+        _ => json!({}),
+    }
+}
+
+/// Sources of a projected volume on both sides of what a token volume may have.
+fn nearly_tokens() -> impl Iterator<Item = Value> {
+    let field = |path: &str, field: &str| {
+        json!({ "downwardAPI": { "items": [
+        { "path": path, "fieldRef": { "apiVersion": "v1", "fieldPath": field } },
+    ] } })
+    };
+    [
+        json!({ "serviceAccountToken": { "path": "token", "expirationSeconds": 3600 } }),
+        json!({ "serviceAccountToken": { "path": "other" } }),
+        json!({ "serviceAccountToken": { "path": "token", "audience": "vault" } }),
+        json!({ "configMap": { "name": "kube-root-ca.crt" } }),
+        json!({ "configMap": { "name": "config" } }),
+        field("namespace", "metadata.namespace"),
+        field("name", "metadata.namespace"),
+        field("namespace", "metadata.name"),
+    ]
+    .into_iter()
+}
 
 /// Whether the policy allows the type of the volume; the checks of single types come only then.
 pub(super) fn is_allowed(psp: &PodSecurityPolicy, volume: &Volume<'_>) -> bool {

@@ -50,7 +50,8 @@ fn set_defaults(pod: &mut Pod) {
     if pod.get(&["spec", "securityContext"]).is_none() {
         pod.set(&["spec", "securityContext"], Map::new().into());
     }
-    set_service_account(pod, &pod.service_account_name().to_owned());
+    let name = pod.service_account_name().to_owned();
+    set_service_account(pod, &name);
     if pod.uses_host("hostNetwork") {
         // Not of ephemeral containers.
         for list in [ContainerList::Init, ContainerList::Regular] {
@@ -122,11 +123,9 @@ fn set_field_versions(source: &mut Value) {
 
 /// Gives the pod its service account, the token and the pull secrets of it.
 fn admit_service_account(inventory: &Inventory, namespace: &str, pod: &mut Pod) {
+    set_account(pod);
     if pod.annotation(MIRROR).is_some() {
         return;
-    }
-    if pod.service_account_name().is_empty() {
-        set_service_account(pod, DEFAULT);
     }
     let key = (namespace.to_owned(), pod.service_account_name().to_owned());
     let account = inventory.service_accounts.get(&key);
@@ -142,6 +141,13 @@ fn admit_service_account(inventory: &Inventory, namespace: &str, pod: &mut Pod) 
         && let Some(secrets) = of_account("imagePullSecrets")
     {
         pod.set(&["spec", "imagePullSecrets"], secrets);
+    }
+}
+
+/// Gives a pod that names no service account the one that it gets.
+pub(super) fn set_account(pod: &mut Pod) {
+    if pod.annotation(MIRROR).is_none() && pod.service_account_name().is_empty() {
+        set_service_account(pod, DEFAULT);
     }
 }
 

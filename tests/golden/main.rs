@@ -6,7 +6,8 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
-    reason = "tests read files and may panic"
+    clippy::print_stderr,
+    reason = "tests read files, and may panic and print"
 )]
 
 mod case;

@@ -1,6 +1,7 @@
 //! How the written verdicts are put to the model of the admission plugin, and to what was rendered.
 
 use std::fs;
+use std::path::Path;
 
 use libtest_mimic::Failed;
 use psp2gatekeeper::admission::{AdmissionRequest, Operation, UserInfo};
@@ -102,7 +103,10 @@ fn manifests(recording: &Recording) -> Vec<Manifest> {
     recording
         .written
         .iter()
-        .filter(|(path, _)| path.ends_with(".yaml") && !path.ends_with("/kustomization.yaml"))
+        .filter(|(path, _)| {
+            let path = Path::new(path);
+            path.extension().is_some_and(|it| it == "yaml") && !path.ends_with("kustomization.yaml")
+        })
         .map(|(path, text)| Manifest {
             folder: Folder::Templates,
             kind: "file".to_owned(),
@@ -247,9 +251,10 @@ impl Row {
         let mut res = Vec::new();
         for answer in answers {
             if answer.admitted != self.admitted {
-                let (does, written) = match self.admitted {
-                    true => ("forbids", "admitted"),
-                    false => ("admits", "forbidden"),
+                let (does, written) = if self.admitted {
+                    ("forbids", "admitted")
+                } else {
+                    ("admits", "forbidden")
                 };
                 res.push(format!(
                     "{} {does} it, it is written to be {written} {}",

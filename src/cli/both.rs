@@ -1,0 +1,253 @@
+//! The PSP plugin and Gatekeeper, put together so that they can be asked the same.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::admission::{AdmissionRequest, Operation, Verdict, Violation};
+use crate::api::core::{Pod, strings};
+use crate::api::policy::PodSecurityPolicy;
+use crate::api::seccomp;
+use crate::controls::{CONTROLS, Control};
+use crate::gatekeeper::{self, GatekeeperAdmission, ReviewError};
+use crate::input::Inventory;
+use crate::psp::{self, PLUGIN, PSP_ANNOTATION, Phase, PspAdmission};
+use crate::requests::prepare;
+use crate::verify::{Answerers, Answers, Tried};
+
+/// Both sides.
+pub(super) struct Both<'a> {
+    pub(super) inventory: &'a Inventory,
+    pub(super) psp: PspAdmission<'a>,
+    pub(super) gatekeeper: GatekeeperAdmission,
+    /// What would be written now, if that is not what is judged.
+    pub(super) now: Option<GatekeeperAdmission>,
+    /// Whether a violation counts whatever its constraint does about it.
+    pub(super) as_if_deny: bool,
+}
+
+impl Both<'_> {
+    /// The request as admission sees it.
+    pub(super) fn prepare(&self, request: &AdmissionRequest) -> AdmissionRequest {
+        prepare(self.inventory, request.clone())
+    }
+
+    /// The pod as it would be stored, for a comparison: without the name of a policy, and with sets in one order.
+    fn stored(asked: &AdmissionRequest, mut pod: Pod) -> Result<Pod, ReviewError> {
+        pod.remove(&["metadata", "annotations", PSP_ANNOTATION]);
+        for at in pod.container_refs() {
+            for key in ["add", "drop"] {
+                let own = pod.container(at).and_then(|it| it.own("capabilities"));
+                if let Some(names) = own.and_then(|it| it.get(key)).filter(|it| it.is_array()) {
+                    let names: BTreeSet<String> = strings(Some(names))
+                        .into_iter()
+                        .map(str::to_owned)
+                        .collect();
+                    let path = ["securityContext", "capabilities", key];
+                    pod.set_in_container(at, &path, json!(names));
+                }
+            }
+        }
+        GatekeeperAdmission::read(&AdmissionRequest {
+            pod,
+            ..asked.clone()
+        })
+    }
+
+    fn ask_psp(&self, asked: &AdmissionRequest) -> Result<(Verdict, Option<String>), ReviewError> {
+        let psp::Review {
+            admit,
+            validate,
+            pod,
+        } = self.psp.review(asked);
+        let policy = [&admit, &validate].into_iter().find_map(Phase::policy);
+        let policy = policy.map(str::to_owned);
+        for phase in [admit, validate] {
+            if let Phase::Refused {
+                mut violations,
+                message,
+            } = phase
+            {
+                if violations.is_empty() {
+                    let by = PLUGIN.to_owned();
+                    violations.push(Violation { by, message });
+                }
+                return Ok((Verdict::Forbidden { violations }, None));
+            }
+        }
+        let pod = Self::stored(asked, pod)?;
+        Ok((Verdict::Admitted { pod }, policy))
+    }
+
+    fn ask_gatekeeper(
+        &self,
+        gatekeeper: &GatekeeperAdmission,
+        asked: &AdmissionRequest,
+    ) -> Result<Verdict, ReviewError> {
+        let gatekeeper::Review {
+            allowed,
+            pod,
+            violations,
+            error,
+        } = gatekeeper.review_with(asked, |mut pod| {
+            self.between(asked, &mut pod);
+            pod
+        })?;
+        let admitted = if self.as_if_deny {
+            violations.is_empty() && error.is_none()
+        } else {
+            allowed
+        };
+        if admitted {
+            let pod = Self::stored(asked, pod)?;
+            return Ok(Verdict::Admitted { pod });
+        }
+        let mut violations: Vec<_> = violations
+            .into_iter()
+            .map(|it| Violation {
+                by: it.constraint,
+                message: it.message,
+            })
+            .collect();
+        violations.extend(error.map(|message| Violation {
+            by: "Gatekeeper".to_owned(),
+            message,
+        }));
+        Ok(Verdict::Forbidden { violations })
+    }
+
+    /// Does to a pod what the API server under Gatekeeper does between the two webhooks.
+    ///
+    /// It keeps proc mount types, as releases do that the output has to last for; one that drops them changes no decision but
+    /// this one, that of pods which then ask for nothing.
+    pub(super) fn between(&self, asked: &AdmissionRequest, pod: &mut Pod) {
+        match asked.operation {
+            Operation::Create if asked.subresource.is_empty() => seccomp::sync(pod),
+            _ => self.psp.prepare(asked, pod),
+        }
+    }
+
+    fn policy(&self, name: &str) -> Option<&PodSecurityPolicy> {
+        self.inventory.policies.iter().find(|it| it.name == name)
+    }
+}
+
+impl Answerers for Both<'_> {
+    type Error = ReviewError;
+
+    fn ask(&self, request: &AdmissionRequest) -> Result<Option<Answers>, ReviewError> {
+        let asked = self.prepare(request);
+        if GatekeeperAdmission::read(&asked).is_err()
+            || !asked.old_pod.as_ref().is_none_or(is_stored)
+        {
+            return Ok(None);
+        }
+        let (psp, policy) = self.ask_psp(&asked)?;
+        let gatekeeper = self.ask_gatekeeper(&self.gatekeeper, &asked)?;
+        Ok(Some(Answers {
+            asked,
+            psp,
+            policy,
+            gatekeeper,
+        }))
+    }
+
+    fn tried(&self, request: &AdmissionRequest) -> Vec<Tried> {
+        let asked = self.prepare(request);
+        let trials = self.psp.trials(&asked).into_iter();
+        let policies = trials.filter_map(|it| self.policy(&it.policy));
+        policies.map(|it| tried(it, &asked.pod)).collect()
+    }
+
+    fn filled_in(
+        &self,
+        request: &AdmissionRequest,
+        policy: &str,
+        controls: &BTreeSet<&str>,
+    ) -> AdmissionRequest {
+        let mut res = self.prepare(request);
+        if res.operation == Operation::Create
+            && let Some(psp) = self.policy(policy)
+        {
+            fill_in(psp, &mut res.pod, |it| controls.contains(it.name()));
+        }
+        res
+    }
+
+    fn is_as_declared(&self, answers: &Answers) -> Result<bool, ReviewError> {
+        let Some(now) = &self.now else {
+            return Ok(true);
+        };
+        let now = self.ask_gatekeeper(now, &answers.asked)?;
+        Ok(match (&now, &answers.gatekeeper) {
+            (Verdict::Admitted { pod }, Verdict::Admitted { pod: other }) => pod == other,
+            (Verdict::Forbidden { .. }, Verdict::Forbidden { .. }) => true,
+            _ => false,
+        })
+    }
+
+    fn control_of(&self, path: &str) -> Option<&'static str> {
+        let fills_in = |control: &&&dyn Control| {
+            let mut members = control.fills_in().iter();
+            members.any(|it| path.contains(&format!(".{it}")) || path.contains(&format!("[{it}")))
+        };
+        CONTROLS.iter().find(fills_in).map(|it| it.name())
+    }
+}
+
+/// Whether an API server could have stored the pod: seccomp annotations and fields go together.
+fn is_stored(pod: &Pod) -> bool {
+    let mut synced = pod.clone();
+    seccomp::sync(&mut synced);
+    synced == *pod
+}
+
+/// What a policy makes of a pod, by control.
+fn tried(psp: &PodSecurityPolicy, pod: &Pod) -> Tried {
+    let mut mutated = pod.clone();
+    let fills_in = fill_in(psp, &mut mutated, |_| true);
+    let refuses = CONTROLS.iter().filter(|control| {
+        let mut acc = Vec::new();
+        control.validate_pod(&mut acc, psp, &mutated);
+        for volume in mutated.volumes() {
+            control.validate_volume(&mut acc, psp, &mutated, &volume);
+        }
+        for container in mutated.containers() {
+            control.validate_container(&mut acc, psp, &container);
+        }
+        !acc.is_empty()
+    });
+    Tried {
+        policy: psp.name.clone(),
+        fills_in,
+        refuses: refuses.map(|it| it.name()).collect(),
+    }
+}
+
+/// Fills in what those controls default, in the order of the plugin; returns the names of those that had something to fill in.
+fn fill_in(
+    psp: &PodSecurityPolicy,
+    pod: &mut Pod,
+    takes_part: impl Fn(&dyn Control) -> bool,
+) -> BTreeSet<&'static str> {
+    let mut res = BTreeSet::new();
+    let controls = || CONTROLS.iter().filter(|it| takes_part(**it));
+    let mut note = |control: &&dyn Control, before: &Pod, after: &Pod| {
+        if before != after {
+            res.insert(control.name());
+        }
+    };
+    for control in controls() {
+        let before = pod.clone();
+        control.mutate_pod(psp, pod);
+        note(control, &before, pod);
+    }
+    for at in pod.container_refs() {
+        for control in controls() {
+            let before = pod.clone();
+            control.mutate_container(psp, pod, at);
+            note(control, &before, pod);
+        }
+    }
+    res
+}

@@ -1,0 +1,202 @@
+//! `diff`: what would change, in manifests and for whom.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use rayon::prelude::*;
+
+use crate::cli::both::Both;
+use crate::cli::files::{self, InputArgs};
+use crate::cli::{ExitStatus, Output, Ui, migrate, out_dir};
+use crate::diff::workloads::{Treatment, pods, treat};
+use crate::diff::{Change, diff};
+use crate::gatekeeper::GatekeeperAdmission;
+use crate::input::Inventory;
+use crate::loss::Loss;
+use crate::manifest::Manifest;
+use crate::plan::plan;
+use crate::psp::PspAdmission;
+use crate::render::{environment, render};
+use crate::report::difference::{Detail, DifferenceReport};
+use crate::resolve;
+
+/// Show what would change before anything is applied: manifests, and which pods would be admitted or forbidden.
+///
+/// Manifests are those that `migrate` would write now with the same options, against those of a directory.
+/// The pods are those of the workloads in the input, asked for as their controllers do: once of PSP and once of the manifests
+/// that would be written, as if every constraint denied.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct DiffArgs {
+    #[command(flatten)]
+    input: InputArgs,
+
+    /// Compare with what stands in this directory, which an earlier `migrate` wrote, edited by hand or not.
+    #[arg(long, value_name = "DIR")]
+    out_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    plan: migrate::PlanArgs,
+
+    /// Exit with 0 even if there is a difference.
+    #[arg(long)]
+    exit_zero: bool,
+
+    /// Name the objects that change and count the workloads, without their details.
+    #[arg(long)]
+    summary: bool,
+
+    /// How to write it.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  # What would change if `migrate` wrote that directory again?
+  psp2gatekeeper diff -f cluster.yaml --out-dir gatekeeper
+
+  # Which of the workloads would Gatekeeper forbid?
+  psp2gatekeeper diff -f cluster.yaml -f workloads.yaml
+
+  # With another program; it gets two directories, as of `kubectl diff`
+  KUBECTL_EXTERNAL_DIFF=meld psp2gatekeeper diff -f cluster.yaml --out-dir gatekeeper
+
+Exit codes: 0 done, and there is no difference; 1 there is one; 2 could not be done.";
+
+/// The variable that names a program to show differences with.
+const EXTERNAL_DIFF: &str = "KUBECTL_EXTERNAL_DIFF";
+
+pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus> {
+    let (mut inventory, diagnostics) = files::load(&args.input, ui)?;
+    files::tell(&diagnostics, ui)?;
+    let assume_grant = args.plan.assume_grant();
+    migrate::check(&inventory, assume_grant)?;
+    let bundle = plan(
+        &inventory,
+        &args.plan.grants(&inventory),
+        args.plan.options(),
+    );
+    let manifests = render(&bundle, &environment()?)?;
+    let changes = match &args.out_dir {
+        None => None,
+        Some(directory) if !directory.exists() => {
+            writeln!(
+                ui.stderr,
+                "`{}` does not exist, so every object is new",
+                directory.display()
+            )?;
+            Some(diff(&[], &manifests)?)
+        }
+        Some(directory) => {
+            let old = out_dir::read(directory)?;
+            let changes = diff(&old, &manifests);
+            Some(changes.with_context(|| format!("`{}`", directory.display()))?)
+        }
+    };
+    if assume_grant.is_some() {
+        resolve::assume_everybody(&mut inventory);
+    }
+    let treatments = treatments(&inventory, &manifests, &bundle.losses)?;
+    let report = DifferenceReport {
+        changes: changes.as_deref(),
+        treatments: &treatments,
+        losses: &bundle.losses,
+    };
+    match args.output {
+        Output::Json => {
+            writeln!(
+                ui.stdout,
+                "{}",
+                serde_json::to_string_pretty(&report.to_json())?
+            )?;
+        }
+        Output::Text if args.summary => report.write_text(ui.stdout, Detail::Summary)?,
+        Output::Text => {
+            let external = std::env::var(EXTERNAL_DIFF).unwrap_or_default();
+            let detail = if external.trim().is_empty() {
+                Detail::Full {
+                    color: ui.color_stdout,
+                }
+            } else {
+                let changes = report.changes.unwrap_or_default();
+                show_with(&external, changes, ui)?;
+                Detail::Listed
+            };
+            report.write_text(ui.stdout, detail)?;
+        }
+    }
+    Ok(if report.differs() && !args.exit_zero {
+        ExitStatus::Found
+    } else {
+        ExitStatus::Done
+    })
+}
+
+/// Asks both about all pods of the input.
+fn treatments(
+    inventory: &Inventory,
+    manifests: &[Manifest],
+    losses: &[Loss],
+) -> anyhow::Result<Vec<Treatment>> {
+    let both = Both {
+        inventory,
+        psp: PspAdmission::new(inventory),
+        gatekeeper: GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)?,
+        now: None,
+        as_if_deny: true,
+    };
+    pods(&inventory.workloads)
+        .into_par_iter()
+        .map(|it| treat(&both.psp, &both, losses, it))
+        .collect::<Result<_, _>>()
+        .context("an answer of Gatekeeper cannot be known")
+}
+
+/// Lets another program show the changes: it gets a directory with the old texts and one with the new, as of `kubectl diff`.
+///
+/// # Errors
+///
+/// When it cannot be started, or ends with anything but 0 and 1.
+fn show_with(command: &str, changes: &[Change], ui: &mut Ui<'_>) -> anyhow::Result<()> {
+    let mut words = command.split_whitespace();
+    let program = words.next().unwrap_or_default();
+    let context = || format!("{EXTERNAL_DIFF}: could not run `{program}`");
+    let sides = ["LIVE", "MERGED"].map(|side| {
+        let prefix = format!("{side}-");
+        tempfile::Builder::new().prefix(&prefix).tempdir()
+    });
+    let [live, merged] = sides;
+    let (live, merged) = (live.with_context(context)?, merged.with_context(context)?);
+    for change in changes {
+        let (old, new) = change.texts();
+        for (directory, text) in [(&live, old), (&merged, new)] {
+            if !text.is_empty() {
+                fs::write(directory.path().join(change.file_name()), text).with_context(context)?;
+            }
+        }
+    }
+    // What was written so far comes before what the program writes.
+    ui.stdout.flush()?;
+    let status = Command::new(program)
+        // As kubectl does, so that a value that works there works here.
+        .args(words.filter(|it| is_plain(it)))
+        .args([live.path(), merged.path()])
+        .stdin(Stdio::inherit())
+        .status()
+        .with_context(context)?;
+    if !matches!(status.code(), Some(0 | 1)) {
+        bail!("{EXTERNAL_DIFF}: `{program}` failed: {status}");
+    }
+    Ok(())
+}
+
+/// Whether kubectl passes an argument on: letters, digits, `-` and `=` alone.
+fn is_plain(argument: &str) -> bool {
+    argument
+        .chars()
+        .all(|it| it.is_ascii_alphanumeric() || matches!(it, '-' | '='))
+}

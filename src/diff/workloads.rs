@@ -1,0 +1,121 @@
+//! What becomes of the user's pods: admitted before and after, by what, and what explains a difference.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::admission::{AdmissionRequest, Verdict};
+use crate::input::Workload;
+use crate::loss::{Direction, Loss};
+use crate::psp::{Change, Outcome, PspAdmission};
+use crate::requests::{OwnPod, own_pod};
+use crate::verify::{Answerers, Answers, explain};
+
+/// What becomes of the pods of a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fate {
+    /// Nothing changes: admitted and stored alike, or forbidden by both.
+    Same,
+    /// PSP admits them and Gatekeeper does not.
+    NowForbidden,
+    /// PSP forbids them and Gatekeeper does not.
+    NewlyAdmitted,
+    /// Both admit them, and another pod is stored.
+    StoredDifferently,
+    /// An API server refuses them before it asks either.
+    NotJudged,
+}
+
+/// A workload or a pod, and what both sides say to its pods.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Treatment {
+    /// The kind, such as `Deployment`.
+    pub kind: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+    /// The request for such a pod, as both were asked.
+    pub request: AdmissionRequest,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// The answers; absent where it is not judged.
+    pub answers: Option<Answers>,
+    /// What the policy that admits the pod fills in.
+    pub fills_in: Vec<Change>,
+    /// The losses that explain a difference, as positions; absent where none does, or there is no difference.
+    pub explained_by: Option<Vec<usize>>,
+}
+
+/// Returns the workloads whose pods are to be asked for, each with its pod.
+///
+/// What belongs to another workload of the input is left out: its owner says what is asked for next.
+pub fn pods(workloads: &[Workload]) -> Vec<(&Workload, OwnPod)> {
+    let known: BTreeSet<(&str, &str, &str)> = workloads
+        .iter()
+        .map(|it| (it.kind.as_str(), it.namespace.as_str(), it.name.as_str()))
+        .collect();
+    workloads
+        .iter()
+        .filter(|it| {
+            owners(&it.object).all(|(kind, name)| !known.contains(&(kind, &it.namespace, name)))
+        })
+        .filter_map(|it| Some((it, own_pod(&it.object)?)))
+        .collect()
+}
+
+fn owners(object: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let owners = object.pointer("/metadata/ownerReferences");
+    let owners = owners.and_then(Value::as_array).into_iter().flatten();
+    owners.filter_map(|it| Some((it.get("kind")?.as_str()?, it.get("name")?.as_str()?)))
+}
+
+/// Asks both about the pods of a workload; `psp` tells more of its answers.
+///
+/// # Errors
+///
+/// When an answer cannot be known.
+pub fn treat<A: Answerers>(
+    psp: &PspAdmission<'_>,
+    answerers: &A,
+    losses: &[Loss],
+    (workload, pod): (&Workload, OwnPod),
+) -> Result<Treatment, A::Error> {
+    let request = pod.request;
+    let mut res = Treatment {
+        kind: workload.kind.clone(),
+        namespace: workload.namespace.clone(),
+        name: workload.name.clone(),
+        request: request.clone(),
+        fate: Fate::NotJudged,
+        answers: None,
+        fills_in: Vec::new(),
+        explained_by: None,
+    };
+    let Some(answers) = answerers.ask(&request)? else {
+        return Ok(res);
+    };
+    let direction = answers.direction();
+    res.fate = match direction {
+        None => Fate::Same,
+        Some(Direction::Stricter) => Fate::NowForbidden,
+        Some(Direction::Looser) => Fate::NewlyAdmitted,
+        Some(Direction::Differs) => Fate::StoredDifferently,
+    };
+    if let Some(direction) = direction {
+        res.explained_by = explain(answerers, losses, &request, &answers, direction)?;
+    }
+    if let (Verdict::Admitted { .. }, Some(policy)) = (&answers.psp, &answers.policy) {
+        let mut trials = psp.trials(&answers.asked).into_iter();
+        if let Some(Outcome::Defaulted(changes)) =
+            trials.find(|it| it.policy == *policy).map(|it| it.outcome)
+        {
+            res.fills_in = changes;
+        }
+    }
+    res.request = answers.asked.clone();
+    res.answers = Some(answers);
+    Ok(res)
+}
