@@ -7,7 +7,7 @@ use crate::admission::{AdmissionRequest, Operation, UserInfo};
 use crate::api::core::Pod;
 use crate::gatekeeper::{ConstraintViolation, GatekeeperAdmission, ReviewError};
 use crate::input::Inventory;
-use crate::loss::Direction;
+use crate::loss::Loss;
 use crate::psp::{PspAdmission, Trial};
 use crate::rbac::{AUTHENTICATED, SubjectKey, service_account_user};
 use crate::requests::prepare;
@@ -55,22 +55,31 @@ pub struct GatekeeperAnswer {
 }
 
 impl Review {
-    /// How the two answers differ, if they do.
-    pub fn direction(&self) -> Option<Direction> {
-        match (self.psp.allowed, self.gatekeeper.allowed) {
-            (false, true) => Some(Direction::Looser),
-            (true, false) => Some(Direction::Stricter),
-            _ => None,
-        }
+    /// Whether both say the same to the letter; what they say otherwise may still mean the same.
+    pub fn is_equal(&self) -> bool {
+        self.psp.allowed == self.gatekeeper.allowed
+            && (!self.psp.allowed || self.psp.pod == self.gatekeeper.pod)
     }
 
-    /// The review as one object for machines.
-    pub fn to_json(&self) -> Value {
+    /// The review as one object for machines, with the losses that explain a difference.
+    pub fn to_json(&self, losses: &[&Loss]) -> Value {
+        let losses: Vec<Value> = losses
+            .iter()
+            .map(|it| {
+                json!({
+                    "name": it.name,
+                    "direction": it.direction,
+                    "psp": it.psp,
+                    "field": it.field,
+                    "why": it.why,
+                })
+            })
+            .collect();
         json!({
             "uid": self.request.uid,
             "psp": self.psp,
             "gatekeeper": self.gatekeeper,
-            "losses": [],
+            "losses": losses,
         })
     }
 }

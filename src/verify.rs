@@ -250,6 +250,16 @@ impl<'a, A: Answerers> Verifier<'a, A> {
         })
     }
 
+    /// The controls of which the plugin filled something in.
+    fn filled_in(&self, request: &AdmissionRequest, answers: &Answers) -> BTreeSet<&'static str> {
+        let Some(policy) = &answers.policy else {
+            return BTreeSet::new();
+        };
+        let mut tried = self.answerers.tried(request).into_iter();
+        let chosen = tried.find(|it| it.policy == *policy);
+        chosen.map(|it| it.fills_in).unwrap_or_default()
+    }
+
     /// Adds an example, unless there is one like it.
     fn find(
         &mut self,
@@ -257,15 +267,22 @@ impl<'a, A: Answerers> Verifier<'a, A> {
         direction: Direction,
         answers: &Answers,
     ) -> Result<(), A::Error> {
-        let of_kind = self.kinds.entry(kind(direction, answers)).or_default();
+        let filled_in = self.filled_in(&request, answers);
+        let kind = kind(direction, answers, &filled_in);
+        let of_kind = self.kinds.entry(kind).or_default();
         *of_kind += 1;
         if *of_kind > MOST_OF_A_KIND || self.ledger.findings.len() == MOST_FINDINGS {
             return Ok(());
         }
         let origin = request.uid.clone();
         let shrunk = shrink(request, |it| {
-            let outcome = self.outcome(it)?;
-            Ok(matches!(outcome, Outcome::Unexplained(other, _) if other == direction))
+            Ok(match self.outcome(it)? {
+                // What PSP would fill in instead may be another story.
+                Outcome::Unexplained(other, answers) if other == direction => {
+                    self.filled_in(it, &answers).is_subset(&filled_in)
+                }
+                _ => false,
+            })
         })?;
         let Outcome::Unexplained(_, answers) = self.outcome(&shrunk)? else {
             return Ok(()); // it was unexplained a moment ago
@@ -291,8 +308,8 @@ impl<'a, A: Answerers> Verifier<'a, A> {
     }
 }
 
-/// What the reasons of disagreements of one kind have in common.
-fn kind(direction: Direction, answers: &Answers) -> String {
+/// What the reasons of disagreements of one kind have in common; the controls are those that fill something in.
+fn kind(direction: Direction, answers: &Answers, filled_in: &BTreeSet<&str>) -> String {
     let mut reasons: BTreeSet<String> = BTreeSet::new();
     if let (Direction::Looser, Verdict::Forbidden { violations }) = (direction, &answers.psp) {
         reasons.extend(violations.iter().map(|it| {
@@ -314,7 +331,7 @@ fn kind(direction: Direction, answers: &Answers) -> String {
         reasons.extend(differences(psp, gatekeeper).into_iter().map(|it| it.path));
     }
     let operation = answers.asked.operation;
-    format!("{direction} {operation:?} {:?}", reasons)
+    format!("{direction} {operation:?} {reasons:?} {filled_in:?}")
 }
 
 /// The hash of all of a request but its uid.

@@ -9,13 +9,17 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::admission::{AdmissionRequest, Operation, UserInfo};
+use crate::cli::both::Both;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::{ExitStatus, Output, Ui, migrate, out_dir};
-use crate::gatekeeper::GatekeeperAdmission;
-use crate::input::{self, Inventory, Source};
+use crate::gatekeeper::{GatekeeperAdmission, ReviewError};
+use crate::input::{self, Source};
+use crate::loss::{Direction, Loss};
+use crate::manifest::Manifest;
 use crate::psp::{Outcome, PspAdmission};
 use crate::resolve::{self, Grant};
 use crate::review::{Review, request, review, routes};
+use crate::verify::{Answerers, explain};
 
 /// Tell for pods what PSP decides and why, and what the output decides and why.
 #[derive(Args, Debug)]
@@ -68,19 +72,28 @@ pub(crate) fn run(args: &ReviewArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
     let (inventory, diagnostics) = files::load(&args.input, ui)?;
     files::tell(&diagnostics, ui)?;
     let grants = resolve::grants(&inventory);
-    let manifests = match &args.manifests {
-        Some(directory) => out_dir::read(directory)?,
-        None => migrate::now(&inventory, &grants, args.target)?.0,
+    let (now, losses) = migrate::now(&inventory, &grants, args.target)?;
+    let prepare = |manifests: &[Manifest]| {
+        GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)
+    };
+    let (gatekeeper, now) = match &args.manifests {
+        Some(directory) => (prepare(&out_dir::read(directory)?)?, Some(prepare(&now)?)),
+        None => (prepare(&now)?, None),
     };
     let session = Session {
         grants,
-        psp: PspAdmission::new(&inventory),
-        gatekeeper: GatekeeperAdmission::from_manifests(&manifests, &inventory.namespaces)?,
+        losses,
+        both: Both {
+            inventory: &inventory,
+            psp: PspAdmission::new(&inventory),
+            gatekeeper,
+            now,
+            as_if_deny: false,
+        },
         asker: args.as_user.as_ref().map(|username| UserInfo {
             username: username.clone(),
             groups: args.as_group.clone(),
         }),
-        inventory: &inventory,
         output: args.output,
     };
     let mut found = false;
@@ -97,10 +110,9 @@ pub(crate) fn run(args: &ReviewArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
 }
 
 struct Session<'a> {
-    inventory: &'a Inventory,
     grants: Vec<Grant>,
-    psp: PspAdmission<'a>,
-    gatekeeper: GatekeeperAdmission,
+    losses: Vec<Loss>,
+    both: Both<'a>,
     asker: Option<UserInfo>,
     output: Output,
 }
@@ -147,20 +159,20 @@ impl Session<'_> {
                 .into_iter()
                 .enumerate()
                 .map(|(index, object)| {
-                    request(self.inventory, self.asker.as_ref(), object)
+                    request(self.both.inventory, self.asker.as_ref(), object)
                         .map_err(|it| anyhow!("object {}: {it}", first + index))
                 })
                 .collect::<Result<_, _>>()?;
-            let reviews: Vec<_> = requests
-                .into_par_iter()
-                .map(|it| review(&self.psp, &self.gatekeeper, it))
-                .collect();
+            let reviews: Vec<_> = requests.into_par_iter().map(|it| self.review(it)).collect();
             for review in reviews {
-                let review = review?;
-                found |= review.direction().is_some();
+                let (review, difference) = review?;
+                found |= matches!(&difference, Some((_, losses)) if losses.is_empty());
                 match self.output {
-                    Output::Json => writeln!(ui.stdout, "{}", review.to_json())?,
-                    Output::Text => self.tell(&review, ui)?,
+                    Output::Json => {
+                        let losses = difference.map(|it| it.1).unwrap_or_default();
+                        writeln!(ui.stdout, "{}", review.to_json(&losses))?;
+                    }
+                    Output::Text => self.tell(&review, difference.as_ref(), ui)?,
                 }
             }
         }
@@ -170,7 +182,36 @@ impl Session<'_> {
         Ok(found)
     }
 
-    fn tell(&self, review: &Review, ui: &mut Ui<'_>) -> anyhow::Result<()> {
+    /// Answers a request; with how the two differ, if they do, and the losses that explain it, if there are any.
+    fn review(
+        &self,
+        request: AdmissionRequest,
+    ) -> Result<(Review, Option<(Direction, Vec<&Loss>)>), ReviewError> {
+        let review = review(&self.both.psp, &self.both.gatekeeper, request)?;
+        if review.is_equal() {
+            return Ok((review, None));
+        }
+        let Some(answers) = self.both.ask(&review.request)? else {
+            return Ok((review, None)); // the API server refuses it by itself
+        };
+        let Some(direction) = answers.direction() else {
+            return Ok((review, None));
+        };
+        let request = &review.request;
+        let losses = explain(&self.both, &self.losses, request, &answers, direction)?
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|it| self.losses.get(it))
+            .collect();
+        Ok((review, Some((direction, losses))))
+    }
+
+    fn tell(
+        &self,
+        review: &Review,
+        difference: Option<&(Direction, Vec<&Loss>)>,
+        ui: &mut Ui<'_>,
+    ) -> anyhow::Result<()> {
         let request = &review.request;
         let verb = match request.operation {
             Operation::Create => "create",
@@ -263,8 +304,20 @@ impl Session<'_> {
         if let Some(error) = &gatekeeper.error {
             writeln!(ui.stdout, "  error: {error}")?;
         }
-        if let Some(direction) = review.direction() {
-            writeln!(ui.stdout, "They disagree: Gatekeeper is {direction}")?;
+        if let Some((direction, losses)) = difference {
+            let what = match direction {
+                Direction::Looser => "Gatekeeper is looser",
+                Direction::Stricter => "Gatekeeper is stricter",
+                Direction::Differs => "another pod is stored",
+            };
+            if losses.is_empty() {
+                writeln!(ui.stdout, "They disagree: {what}, and no loss declares it")?;
+            } else {
+                writeln!(ui.stdout, "They disagree: {what}, as declared")?;
+            }
+            for loss in losses {
+                writeln!(ui.stdout, "  {loss}")?;
+            }
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::cast::{Cast, Person, UNKNOWN_NAMESPACE, hands};
 use super::pods::{PLACES, boundless, complying, minimal, roomy};
 use super::prepare::set_account;
 use crate::admission::{AdmissionRequest, Operation};
-use crate::api::core::Pod;
+use crate::api::core::{ContainerRef, Pod};
 use crate::api::policy::{
     AllowedHostPath, GroupStrategy, HostPortRange, IdRange, IdRanges, PodSecurityPolicySpec,
     ProfileStrategy, RunAsUserStrategy, RuntimeClassStrategy, SeLinuxOptions, SeLinuxStrategy,
@@ -42,16 +42,20 @@ pub(super) fn probes(
         let holders = cast.holders(&psp.name).to_vec();
         let probes = probes.into_iter().enumerate();
         let probes = probes.filter(move |(index, _)| (index + number) % step == 0);
-        probes.flat_map(move |(_, probe)| {
+        probes.flat_map(move |(_, (probe, fills_in))| {
             let origin = format!("a probe of PodSecurityPolicy {}: {probe}", psp.name);
-            let mut pods = Vec::new();
-            let places = if probe.is_about_the_pod() { 1 } else { 2 };
-            for at in PLACES.into_iter().take(places) {
-                for base in [base.clone(), roomy()] {
-                    let mut pod = base;
-                    probe.apply(&mut pod, at);
-                    pods.push(pod);
-                }
+            let probed = |base: &Pod, at: ContainerRef| {
+                let mut pod = base.clone();
+                probe.apply(&mut pod, at);
+                pod
+            };
+            let [regular, init] = PLACES;
+            let mut pods = vec![probed(&base, regular)];
+            if !probe.is_about_the_pod() {
+                pods.push(probed(&base, init));
+            }
+            if fills_in {
+                pods.push(probed(&roomy(), regular));
             }
             let holders = holders.clone();
             pods.into_iter().flat_map(move |pod| {
@@ -63,8 +67,14 @@ pub(super) fn probes(
     })
 }
 
-pub(super) fn probes_of(spec: &PodSecurityPolicySpec) -> Vec<Probe> {
-    CONTROLS.iter().flat_map(|it| it.probes(spec)).collect()
+/// All probes, each with whether its control fills something in.
+pub(super) fn probes_of(spec: &PodSecurityPolicySpec) -> Vec<(Probe, bool)> {
+    let probes = CONTROLS.iter().flat_map(|control| {
+        let fills_in = !control.fills_in().is_empty();
+        let probes = control.probes(spec).into_iter();
+        probes.map(move |it| (it, fills_in))
+    });
+    probes.collect()
 }
 
 /// Asks for a pod that each granted policy accepts, where and by whom it is granted, and for changes to it.

@@ -26,7 +26,10 @@ pub(super) struct Generator<'a> {
 impl<'a> Generator<'a> {
     pub(super) fn new(inventory: &'a Inventory, cast: &'a Cast, own: Vec<Pod>, seed: u64) -> Self {
         let policies = inventory.policies.iter();
-        let policies = policies.map(|it| (it.name.as_str(), complying(it), probes_of(&it.spec)));
+        let policies = policies.map(|it| {
+            let probes = probes_of(&it.spec).into_iter().map(|it| it.0);
+            (it.name.as_str(), complying(it), probes.collect())
+        });
         Self {
             cast,
             policies: policies.collect(),

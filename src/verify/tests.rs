@@ -1,1 +1,329 @@
+use std::convert::Infallible;
 
+use serde_json::{Value, json};
+
+use super::*;
+use crate::admission::{Operation, UserInfo, Violation};
+
+/// A world of one policy, `psp`, that fills in `spec.default` and refuses `spec.bad`, and of an output that does neither.
+///
+/// Everything that is written here is the test's own; no control of the crate has a part in it.
+struct World {
+    /// Whether the output forbids pods that lack the default.
+    strict: bool,
+    /// Whether the output forbids pods of its own accord, where they have `spec.odd`.
+    odd: bool,
+    /// Whether the declared output would say the same.
+    as_declared: bool,
+}
+
+const AS_DECLARED: World = World {
+    strict: true,
+    odd: false,
+    as_declared: true,
+};
+
+fn forbidden(by: &str) -> Verdict {
+    Verdict::Forbidden {
+        violations: vec![Violation {
+            by: by.to_owned(),
+            message: "spec.x: no".to_owned(),
+        }],
+    }
+}
+
+fn has(pod: &Pod, key: &str) -> bool {
+    pod.get(&["spec", key]).is_some()
+}
+
+impl Answerers for World {
+    type Error = Infallible;
+
+    fn ask(&self, request: &AdmissionRequest) -> Result<Option<Answers>, Infallible> {
+        let pod = &request.pod;
+        if has(pod, "invalid") {
+            return Ok(None);
+        }
+        let refused = has(pod, "bad");
+        let mut filled = pod.clone();
+        filled.set(&["spec", "default"], 1.into());
+        let psp = if refused {
+            forbidden("psp")
+        } else {
+            Verdict::Admitted {
+                pod: filled.clone(),
+            }
+        };
+        let lacks = self.strict && !has(pod, "default");
+        let gatekeeper = if lacks || (self.odd && has(pod, "odd")) {
+            forbidden("Kind/name")
+        } else {
+            Verdict::Admitted { pod: pod.clone() }
+        };
+        Ok(Some(Answers {
+            asked: request.clone(),
+            policy: (!refused).then(|| "psp".to_owned()),
+            psp,
+            gatekeeper,
+        }))
+    }
+
+    fn tried(&self, request: &AdmissionRequest) -> Vec<Tried> {
+        let one = |name, is: bool| is.then_some(name).into_iter().collect();
+        vec![Tried {
+            policy: "psp".to_owned(),
+            fills_in: one("filler", !has(&request.pod, "default")),
+            refuses: one("refuser", has(&request.pod, "bad")),
+        }]
+    }
+
+    fn filled_in(
+        &self,
+        request: &AdmissionRequest,
+        _policy: &str,
+        controls: &BTreeSet<&str>,
+    ) -> AdmissionRequest {
+        let mut res = request.clone();
+        if controls.contains("filler") {
+            res.pod.set(&["spec", "default"], 1.into());
+        }
+        res
+    }
+
+    fn is_as_declared(&self, _answers: &Answers) -> Result<bool, Infallible> {
+        Ok(self.as_declared)
+    }
+
+    fn control_of(&self, path: &str) -> Option<&'static str> {
+        (path == "spec.default").then_some("filler")
+    }
+}
+
+fn request(spec: Value) -> AdmissionRequest {
+    AdmissionRequest {
+        uid: "a test".to_owned(),
+        namespace: "shop".to_owned(),
+        user_info: UserInfo {
+            username: "alice".to_owned(),
+            groups: vec!["developers".to_owned()],
+        },
+        pod: serde_json::from_value(json!({ "spec": spec })).unwrap(),
+        ..AdmissionRequest::default()
+    }
+}
+
+fn loss(name: &str, direction: Direction) -> Loss {
+    Loss {
+        name: name.to_owned(),
+        direction,
+        psp: "psp".to_owned(),
+        field: "spec.field".to_owned(),
+        namespaces: vec!["shop".to_owned()],
+        subjects: vec!["Group developers".to_owned()],
+        why: "it is a test".to_owned(),
+        witness: AdmissionRequest::default(),
+    }
+}
+
+fn verify(world: &World, losses: &[Loss], requests: &[AdmissionRequest]) -> Verification {
+    let mut verifier = Verifier::new(world, losses);
+    for it in requests {
+        verifier.add(it.clone()).unwrap();
+    }
+    verifier.finish().unwrap()
+}
+
+#[track_caller]
+fn check_explained(world: &World, loss: Loss, spec: Value, explained: usize) {
+    let ledger = verify(world, &[loss], &[request(spec)]);
+    assert_eq!(
+        (ledger.explained, ledger.unexplained),
+        (explained, 1 - explained)
+    );
+}
+
+#[test]
+fn a_ledger_counts_each_request_once() {
+    let agreed = json!({ "default": 1 });
+    let requests = [
+        request(agreed.clone()),
+        AdmissionRequest {
+            uid: "another".to_owned(),
+            ..request(agreed.clone())
+        },
+        AdmissionRequest {
+            namespace: "other".to_owned(),
+            ..request(agreed)
+        },
+        request(json!({ "invalid": true })),
+        request(json!({})),
+    ];
+    let losses = [loss("filler/default-not-set", Direction::Stricter)];
+    let ledger = verify(&AS_DECLARED, &losses, &requests);
+    assert_eq!((ledger.asked, ledger.repeated, ledger.invalid), (4, 1, 1));
+    assert_eq!(
+        (ledger.agreed, ledger.explained, ledger.unexplained),
+        (2, 1, 0)
+    );
+    assert_eq!(ledger.by_loss, BTreeMap::from([(0, 1)]));
+    assert_eq!(ledger.findings, []);
+}
+
+#[test]
+fn a_loss_explains_where_it_reaches() {
+    let declared = || loss("filler/default-not-set", Direction::Stricter);
+    check_explained(&AS_DECLARED, declared(), json!({}), 1);
+    let everywhere = Loss {
+        namespaces: vec!["*".to_owned()],
+        subjects: vec!["User alice".to_owned()],
+        ..declared()
+    };
+    check_explained(&AS_DECLARED, everywhere, json!({}), 1);
+    for elsewhere in [
+        Loss {
+            namespaces: vec!["other".to_owned()],
+            ..declared()
+        },
+        Loss {
+            subjects: vec!["Group interns".to_owned()],
+            ..declared()
+        },
+        Loss {
+            psp: "other".to_owned(),
+            ..declared()
+        },
+        loss("other/default-not-set", Direction::Stricter),
+        loss("filler/default-not-set", Direction::Looser),
+    ] {
+        check_explained(&AS_DECLARED, elsewhere, json!({}), 0);
+    }
+}
+
+#[test]
+fn a_service_account_is_reached_under_each_of_its_names() {
+    for subject in [
+        "ServiceAccount shop/web",
+        "User system:serviceaccount:shop:web",
+        "Group system:serviceaccounts",
+        "Group system:serviceaccounts:shop",
+    ] {
+        let declared = Loss {
+            subjects: vec![subject.to_owned()],
+            ..loss("filler/default-not-set", Direction::Stricter)
+        };
+        let spec = json!({ "serviceAccountName": "web" });
+        check_explained(&AS_DECLARED, declared, spec, 1);
+    }
+}
+
+#[test]
+fn a_loss_does_not_cover_for_something_else() {
+    let world = World {
+        odd: true,
+        ..AS_DECLARED
+    };
+    let declared = || loss("filler/default-not-set", Direction::Stricter);
+    check_explained(&world, declared(), json!({}), 1);
+    check_explained(&world, declared(), json!({ "odd": true }), 0);
+}
+
+#[test]
+fn a_difference_that_the_declared_output_does_not_have_is_a_finding() {
+    let world = World {
+        as_declared: false,
+        ..AS_DECLARED
+    };
+    let declared = loss("filler/default-not-set", Direction::Stricter);
+    check_explained(&world, declared, json!({}), 0);
+}
+
+#[test]
+fn what_is_overlooked_and_what_is_stored_otherwise_is_explained_by_its_control() {
+    let world = World {
+        strict: false,
+        ..AS_DECLARED
+    };
+    let bad = || json!({ "bad": true });
+    check_explained(
+        &world,
+        loss("refuser/not-seen", Direction::Looser),
+        bad(),
+        1,
+    );
+    check_explained(&world, loss("filler/not-seen", Direction::Looser), bad(), 0);
+    let unset = || json!({});
+    check_explained(
+        &world,
+        loss("filler/elsewhere", Direction::Differs),
+        unset(),
+        1,
+    );
+    check_explained(
+        &world,
+        loss("refuser/elsewhere", Direction::Differs),
+        unset(),
+        0,
+    );
+}
+
+#[test]
+fn a_finding_is_as_small_as_it_can_be() {
+    let mut asked = request(json!({
+        "bad": true,
+        "default": 1,
+        "serviceAccountName": "web",
+        "volumes": [{ "name": "a", "emptyDir": {} }],
+        "containers": [
+            { "name": "app", "image": "i", "ports": [{ "containerPort": 1 }],
+              "volumeMounts": [{ "name": "a", "mountPath": "/a" }] },
+            { "name": "side", "image": "i" },
+        ],
+    }));
+    asked.operation = Operation::Update;
+    asked.old_pod = Some(asked.pod.clone());
+    let ledger = verify(
+        &AS_DECLARED,
+        &[],
+        &[asked.clone(), request(json!({ "bad": 2, "default": 1 }))],
+    );
+    assert_eq!(ledger.unexplained, 2);
+    let [finding] = ledger.findings.as_slice() else {
+        panic!("{:?}", ledger.findings);
+    };
+    assert_eq!(finding.direction, Direction::Looser);
+    assert_eq!(finding.times, 2);
+    assert_eq!(finding.request.operation, Operation::Create);
+    assert_eq!(finding.request.user_info.username, "somebody");
+    assert_eq!(finding.request.user_info.groups, Vec::<String>::new());
+    let pod = json!({ "spec": {
+        "bad": true,
+        "default": 1,
+        "automountServiceAccountToken": false,
+        "containers": [{ "name": "app", "image": "i" }],
+    } });
+    assert_eq!(json!(finding.request.pod), pod);
+    assert_eq!(finding.fields, ["spec.bad", "spec.default"]);
+}
+
+#[test]
+fn differences_are_told_down_to_values() {
+    let pod = |value: Value| serde_json::from_value::<Pod>(value).unwrap();
+    let left = pod(json!({
+        "metadata": { "annotations": { "example.com/a": "x" } },
+        "spec": { "containers": [{ "name": "a", "args": ["1"] }], "same": 1 },
+    }));
+    let right = pod(json!({
+        "spec": { "containers": [{ "name": "a", "args": ["2", "3"], "new": {} }], "same": 1 },
+    }));
+    let all = differences(&left, &right);
+    let paths: Vec<&str> = all.iter().map(|it| it.path.as_str()).collect();
+    let expected = [
+        "metadata.annotations[example.com/a]",
+        "spec.containers[0].args",
+        "spec.containers[0].new",
+    ];
+    assert_eq!(paths, expected);
+    assert_eq!(all[0].right, Value::Null);
+    assert_eq!(all[1].right, json!(["2", "3"]));
+    assert_eq!(differences(&left, &left), []);
+}
