@@ -9,8 +9,8 @@ use crate::gatekeeper::{ConstraintViolation, GatekeeperAdmission, ReviewError};
 use crate::input::Inventory;
 use crate::loss::Loss;
 use crate::psp::{PspAdmission, Trial};
-use crate::rbac::{AUTHENTICATED, SubjectKey, service_account_user};
-use crate::requests::prepare;
+use crate::rbac::{SubjectKey, service_account_user};
+use crate::requests::{self, prepare};
 use crate::resolve::Grant;
 
 /// Both answers to a request.
@@ -233,14 +233,8 @@ fn controller(pod: &Pod) -> UserInfo {
         .and_then(|it| it.first())
         .and_then(|it| it.get("kind"))
         .and_then(Value::as_str);
-    let name = match owner {
-        Some("DaemonSet") => "daemon-set-controller",
-        Some("Job") => "job-controller",
-        Some("ReplicationController") => "replication-controller",
-        Some("StatefulSet") => "statefulset-controller",
-        _ => "replicaset-controller",
-    };
-    let mut user = service_account_user("kube-system", name);
-    user.groups.push(AUTHENTICATED.to_owned());
-    user
+    let known = owner.and_then(requests::controller);
+    known
+        .or_else(|| requests::controller("ReplicaSet"))
+        .unwrap_or_default()
 }

@@ -145,7 +145,9 @@ const BATCH: usize = 2048;
 /// So many examples are made smaller and kept.
 const MOST_FINDINGS: usize = 20;
 /// So many disagreements of one kind are made smaller, in the hope that they turn out to be different.
-const MOST_OF_A_KIND: usize = 3;
+const MOST_OF_A_KIND: usize = 2;
+/// So many disagreements are made smaller in all.
+const MOST_SHRUNK: usize = 40;
 
 /// Puts requests to both and keeps the ledger.
 #[derive(Debug)]
@@ -157,6 +159,8 @@ pub struct Verifier<'a, A> {
     batch: Vec<AdmissionRequest>,
     /// How many disagreements of each kind there are, by a summary of the reasons.
     kinds: BTreeMap<String, usize>,
+    /// How many disagreements were made smaller.
+    shrunk: usize,
     ledger: Verification,
 }
 
@@ -177,6 +181,7 @@ impl<'a, A: Answerers> Verifier<'a, A> {
             seen: BTreeSet::new(),
             batch: Vec::with_capacity(BATCH),
             kinds: BTreeMap::new(),
+            shrunk: 0,
             ledger: Verification::default(),
         }
     }
@@ -271,9 +276,13 @@ impl<'a, A: Answerers> Verifier<'a, A> {
         let kind = kind(direction, answers, &filled_in);
         let of_kind = self.kinds.entry(kind).or_default();
         *of_kind += 1;
-        if *of_kind > MOST_OF_A_KIND || self.ledger.findings.len() == MOST_FINDINGS {
+        if *of_kind > MOST_OF_A_KIND
+            || self.shrunk == MOST_SHRUNK
+            || self.ledger.findings.len() == MOST_FINDINGS
+        {
             return Ok(());
         }
+        self.shrunk += 1;
         let origin = request.uid.clone();
         let shrunk = shrink(request, |it| {
             Ok(match self.outcome(it)? {

@@ -223,9 +223,10 @@ fn kubectl_is_asked_once_for_each_kind_and_only_to_read() {
         "pods",
     ];
     let expected = resources.map(|it| {
-        format!("get {it} -A -o json --chunk-size=500 --context prod --kubeconfig /etc/config")
+        format!("get {it} -A -o json --chunk-size=500 --context prod --kubeconfig /etc/config\n")
     });
-    assert_eq!(cluster.log().lines().collect::<Vec<_>>(), expected);
+    let expected = expected.concat();
+    assert_eq!(cluster.log(), expected);
 
     let target = cluster.path("snapshot");
     let run = cluster.run("snapshot", &["--out-dir", text(&target)]);

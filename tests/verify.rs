@@ -185,7 +185,7 @@ fn a_constraint_that_spares_other_namespaces_is_found() {
         "    kinds:",
         match_,
         "looser",
-        "no PodSecurityPolicy may be used",
+        "PodSecurityPolicy: unable to admit pod",
     );
 }
 

@@ -26,6 +26,10 @@ const KUBERNETES: Version = Version::new(1, 24);
 /// Write the Gatekeeper manifests that decide as the PodSecurityPolicies did, and a report.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(crate) struct MigrateArgs {
     #[command(flatten)]
     input: InputArgs,

@@ -64,7 +64,7 @@ pub(super) fn losses(
                     subjects: &subjects,
                     pods: &pods,
                     place: default.place,
-                    mutators: &all,
+                    mutators: all,
                 };
                 let loss = |name: &str, direction, reach: &Reach, why: &str, witness| Loss {
                     name: format!("{control}/{name}"),
@@ -147,10 +147,14 @@ fn split(scopes: &BTreeSet<Scope<'_>>, mutated: Option<&Namespaces>) -> (Reach, 
             (None, None) => without.add_others(&BTreeSet::new()),
             (None, Some(Namespaces::AllBut(names))) => {
                 with.add_others(names);
-                names.iter().for_each(|it| without.add(it));
+                for it in names {
+                    without.add(it);
+                }
             }
             (None, Some(Namespaces::Only(names))) => {
-                names.iter().for_each(|it| with.add(it));
+                for it in names {
+                    with.add(it);
+                }
                 without.add_others(names);
             }
         }

@@ -44,18 +44,18 @@ pub(super) fn probes(
         let probes = probes.filter(move |(index, _)| (index + number) % step == 0);
         probes.flat_map(move |(_, (probe, fills_in))| {
             let origin = format!("a probe of PodSecurityPolicy {}: {probe}", psp.name);
-            let probed = |base: &Pod, at: ContainerRef| {
+            let changed = |base: &Pod, at: ContainerRef| {
                 let mut pod = base.clone();
                 probe.apply(&mut pod, at);
                 pod
             };
             let [regular, init] = PLACES;
-            let mut pods = vec![probed(&base, regular)];
+            let mut pods = vec![changed(&base, regular)];
             if !probe.is_about_the_pod() {
-                pods.push(probed(&base, init));
+                pods.push(changed(&base, init));
             }
             if fills_in {
-                pods.push(probed(&roomy(), regular));
+                pods.push(changed(&roomy(), regular));
             }
             let holders = holders.clone();
             pods.into_iter().flat_map(move |pod| {
@@ -141,7 +141,7 @@ pub(super) fn changes(created: &AdmissionRequest) -> Vec<AdmissionRequest> {
         update("", &|_| {}),
         update("", &label),
         update("", &|pod| {
-            pod.set(&["metadata", "finalizers"], json!(["example.com/a"]))
+            pod.set(&["metadata", "finalizers"], json!(["example.com/a"]));
         }),
         update("ephemeralcontainers", &debug),
         update("", &|pod| {
@@ -149,7 +149,7 @@ pub(super) fn changes(created: &AdmissionRequest) -> Vec<AdmissionRequest> {
             label(pod);
         }),
         update("status", &|pod| {
-            pod.set(&["status", "phase"], "Running".into())
+            pod.set(&["status", "phase"], "Running".into());
         }),
     ]
 }

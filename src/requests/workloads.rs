@@ -207,7 +207,7 @@ fn retain(pod: &mut Pod, field: &str, keep: impl Fn(&str) -> bool) {
     pod.set(&["metadata", field], kept.into());
 }
 
-/// A StatefulSet names the claims of a pod after it.
+/// A `StatefulSet` names the claims of a pod after it.
 fn name_claims_alike(pod: &mut Pod, name: &str, stem: &str) {
     for volume in list(&mut pod.0, "volumes") {
         let claim = volume.pointer_mut("/persistentVolumeClaim/claimName");

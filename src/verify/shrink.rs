@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::admission::{AdmissionRequest, Operation, UserInfo};
-use crate::api::core::Pod;
+use crate::api::core::{ContainerList, Pod};
 
 /// So many smaller requests are tried at most.
 const MOST_TRIES: usize = 600;
@@ -39,7 +39,7 @@ pub(super) fn shrink<E>(
         }
         let mut paths = parts(&res.pod);
         // From the end, so that the positions of what comes before stay; a whole comes before its parts.
-        paths.sort_by_key(|it| it.len());
+        paths.sort_by_key(Vec::len);
         for path in paths {
             if tries >= MOST_TRIES {
                 break;
@@ -145,8 +145,8 @@ fn remove_from(value: &mut Value, path: &[Step]) -> Option<Value> {
 }
 
 fn remove_mounts(root: &mut Value, volume: Option<&Value>) {
-    for list in ["initContainers", "containers", "ephemeralContainers"] {
-        let containers = root.pointer_mut(&format!("/spec/{list}"));
+    for list in ContainerList::ALL {
+        let containers = root.pointer_mut(&format!("/spec/{}", list.field()));
         let containers = containers.and_then(Value::as_array_mut);
         for container in containers.into_iter().flatten() {
             if let Some(Value::Array(mounts)) = container.get_mut("volumeMounts") {
@@ -156,48 +156,42 @@ fn remove_mounts(root: &mut Value, volume: Option<&Value>) {
     }
 }
 
-/// The objects whose members can be taken away one by one; all else goes as a whole, so that a pod stays one that an API
-/// server accepts.
-fn has_parts(path: &[Step]) -> bool {
+/// What can be taken apart, as paths without positions; all else goes as a whole, so that a pod stays one that an API server
+/// accepts. `*` stands for each list of containers.
+const HAS_PARTS: [&str; 15] = [
+    "",
+    "metadata",
+    "metadata.annotations",
+    "metadata.labels",
+    "spec",
+    "spec.securityContext",
+    "spec.securityContext.supplementalGroups",
+    "spec.securityContext.sysctls",
+    "spec.volumes",
+    "spec.*",
+    "spec.*.ports",
+    "spec.*.securityContext",
+    "spec.*.securityContext.capabilities",
+    "spec.*.securityContext.capabilities.add",
+    "spec.*.securityContext.capabilities.drop",
+];
+
+/// Whether what is at the path can be taken apart: a list into its items, and an object of [`HAS_PARTS`] into its members.
+fn has_parts(path: &[Step], value: &Value) -> bool {
     let keys: Vec<&str> = path
         .iter()
         .filter_map(|it| match it {
-            Step::Key(key) => Some(key.as_str()),
+            Step::Key(key) if ContainerList::ALL.iter().any(|it| it.field() == key) => Some("*"),
+            Step::Key(key) => Some(key),
             Step::Index(_) => None,
         })
         .collect();
-    matches!(
-        keys.as_slice(),
-        [] | ["metadata"]
-            | ["metadata", "annotations" | "labels"]
-            | ["spec"]
-            | ["spec", "securityContext"]
-            | ["spec", "securityContext", "supplementalGroups" | "sysctls"]
-            | ["spec", "volumes"]
-            | [
-                "spec",
-                "containers" | "initContainers" | "ephemeralContainers"
-            ]
-            | [
-                "spec",
-                "containers" | "initContainers" | "ephemeralContainers",
-                "ports" | "volumeMounts" | "securityContext"
-            ]
-            | [
-                "spec",
-                "containers" | "initContainers" | "ephemeralContainers",
-                "securityContext",
-                "capabilities"
-            ]
-            | [
-                "spec",
-                "containers" | "initContainers" | "ephemeralContainers",
-                "securityContext",
-                "capabilities",
-                "add" | "drop"
-            ]
-    ) && !matches!(keys.as_slice(), ["spec", "volumes"] if path.len() > 2)
-        && !matches!(keys.as_slice(), [_, _, "ports" | "volumeMounts"] if path.len() > 4)
+    let is_container = keys == ["spec", "*"];
+    // The items of the other lists go as a whole.
+    let is_item = matches!(path.last(), Some(Step::Index(_))) && !is_container;
+    !is_item
+        && (value.is_object() || value.is_array())
+        && HAS_PARTS.contains(&keys.join(".").as_str())
 }
 
 /// What may not be missing.
@@ -234,7 +228,7 @@ fn collect(acc: &mut Vec<Vec<Step>>, path: &mut Vec<Step>, value: &Value) {
     if !path.is_empty() {
         acc.push(path.clone());
     }
-    if !has_parts(path) {
+    if !has_parts(path, value) {
         return;
     }
     let parts: Vec<(Step, &Value)> = match value {

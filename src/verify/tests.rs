@@ -99,7 +99,7 @@ impl Answerers for World {
     }
 }
 
-fn request(spec: Value) -> AdmissionRequest {
+fn request(spec: &Value) -> AdmissionRequest {
     AdmissionRequest {
         uid: "a test".to_owned(),
         namespace: "shop".to_owned(),
@@ -134,7 +134,7 @@ fn verify(world: &World, losses: &[Loss], requests: &[AdmissionRequest]) -> Veri
 }
 
 #[track_caller]
-fn check_explained(world: &World, loss: Loss, spec: Value, explained: usize) {
+fn check_explained(world: &World, loss: Loss, spec: &Value, explained: usize) {
     let ledger = verify(world, &[loss], &[request(spec)]);
     assert_eq!(
         (ledger.explained, ledger.unexplained),
@@ -146,17 +146,17 @@ fn check_explained(world: &World, loss: Loss, spec: Value, explained: usize) {
 fn a_ledger_counts_each_request_once() {
     let agreed = json!({ "default": 1 });
     let requests = [
-        request(agreed.clone()),
+        request(&agreed),
         AdmissionRequest {
             uid: "another".to_owned(),
-            ..request(agreed.clone())
+            ..request(&agreed)
         },
         AdmissionRequest {
             namespace: "other".to_owned(),
-            ..request(agreed)
+            ..request(&agreed)
         },
-        request(json!({ "invalid": true })),
-        request(json!({})),
+        request(&json!({ "invalid": true })),
+        request(&json!({})),
     ];
     let losses = [loss("filler/default-not-set", Direction::Stricter)];
     let ledger = verify(&AS_DECLARED, &losses, &requests);
@@ -172,13 +172,13 @@ fn a_ledger_counts_each_request_once() {
 #[test]
 fn a_loss_explains_where_it_reaches() {
     let declared = || loss("filler/default-not-set", Direction::Stricter);
-    check_explained(&AS_DECLARED, declared(), json!({}), 1);
+    check_explained(&AS_DECLARED, declared(), &json!({}), 1);
     let everywhere = Loss {
         namespaces: vec!["*".to_owned()],
         subjects: vec!["User alice".to_owned()],
         ..declared()
     };
-    check_explained(&AS_DECLARED, everywhere, json!({}), 1);
+    check_explained(&AS_DECLARED, everywhere, &json!({}), 1);
     for elsewhere in [
         Loss {
             namespaces: vec!["other".to_owned()],
@@ -195,7 +195,7 @@ fn a_loss_explains_where_it_reaches() {
         loss("other/default-not-set", Direction::Stricter),
         loss("filler/default-not-set", Direction::Looser),
     ] {
-        check_explained(&AS_DECLARED, elsewhere, json!({}), 0);
+        check_explained(&AS_DECLARED, elsewhere, &json!({}), 0);
     }
 }
 
@@ -212,7 +212,7 @@ fn a_service_account_is_reached_under_each_of_its_names() {
             ..loss("filler/default-not-set", Direction::Stricter)
         };
         let spec = json!({ "serviceAccountName": "web" });
-        check_explained(&AS_DECLARED, declared, spec, 1);
+        check_explained(&AS_DECLARED, declared, &spec, 1);
     }
 }
 
@@ -223,8 +223,8 @@ fn a_loss_does_not_cover_for_something_else() {
         ..AS_DECLARED
     };
     let declared = || loss("filler/default-not-set", Direction::Stricter);
-    check_explained(&world, declared(), json!({}), 1);
-    check_explained(&world, declared(), json!({ "odd": true }), 0);
+    check_explained(&world, declared(), &json!({}), 1);
+    check_explained(&world, declared(), &json!({ "odd": true }), 0);
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn a_difference_that_the_declared_output_does_not_have_is_a_finding() {
         ..AS_DECLARED
     };
     let declared = loss("filler/default-not-set", Direction::Stricter);
-    check_explained(&world, declared, json!({}), 0);
+    check_explained(&world, declared, &json!({}), 0);
 }
 
 #[test]
@@ -243,32 +243,27 @@ fn what_is_overlooked_and_what_is_stored_otherwise_is_explained_by_its_control()
         strict: false,
         ..AS_DECLARED
     };
-    let bad = || json!({ "bad": true });
-    check_explained(
-        &world,
-        loss("refuser/not-seen", Direction::Looser),
-        bad(),
-        1,
-    );
-    check_explained(&world, loss("filler/not-seen", Direction::Looser), bad(), 0);
-    let unset = || json!({});
+    let bad = json!({ "bad": true });
+    check_explained(&world, loss("refuser/not-seen", Direction::Looser), &bad, 1);
+    check_explained(&world, loss("filler/not-seen", Direction::Looser), &bad, 0);
+    let unset = json!({});
     check_explained(
         &world,
         loss("filler/elsewhere", Direction::Differs),
-        unset(),
+        &unset,
         1,
     );
     check_explained(
         &world,
         loss("refuser/elsewhere", Direction::Differs),
-        unset(),
+        &unset,
         0,
     );
 }
 
 #[test]
 fn a_finding_is_as_small_as_it_can_be() {
-    let mut asked = request(json!({
+    let mut asked = request(&json!({
         "bad": true,
         "default": 1,
         "serviceAccountName": "web",
@@ -284,7 +279,7 @@ fn a_finding_is_as_small_as_it_can_be() {
     let ledger = verify(
         &AS_DECLARED,
         &[],
-        &[asked.clone(), request(json!({ "bad": 2, "default": 1 }))],
+        &[asked.clone(), request(&json!({ "bad": 2, "default": 1 }))],
     );
     assert_eq!(ledger.unexplained, 2);
     let [finding] = ledger.findings.as_slice() else {

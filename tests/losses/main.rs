@@ -99,9 +99,11 @@ fn direction(
     }
     let [before, after] = [review.psp.pod.clone(), review.gatekeeper.pod.clone()].map(bare);
     let both = review.psp.allowed && review.gatekeeper.allowed;
-    review
-        .direction()
-        .or((both && before != after).then_some(Direction::Differs))
+    match (review.psp.allowed, review.gatekeeper.allowed) {
+        (true, false) => Some(Direction::Stricter),
+        (false, true) => Some(Direction::Looser),
+        _ => (both && before != after).then_some(Direction::Differs),
+    }
 }
 
 /// The pod without what the plugin notes on it.

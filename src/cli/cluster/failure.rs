@@ -78,20 +78,18 @@ pub(super) fn what_is_missing(forbidden: &[Forbidden]) -> String {
         let names = by_group.entry(resource.group).or_default();
         names.push(format!("\"{}\"", resource.name));
     }
-    let messages: Vec<String> = forbidden
-        .iter()
-        .map(|it| format!("  {}", it.message))
-        .collect();
-    let rules: Vec<String> = by_group
-        .iter()
-        .map(|(group, names)| {
-            let names = names.join(", ");
-            format!("  - apiGroups: [\"{group}\"]\n    resources: [{names}]\n    verbs: [\"list\"]")
-        })
-        .collect();
-    format!(
-        "the cluster does not let you read everything that is needed:\n{}\na ClusterRole with these rules, bound to you by a ClusterRoleBinding, would:\n{}",
-        messages.join("\n"),
-        rules.join("\n")
-    )
+    let mut res = String::from("the cluster does not let you read everything that is needed:\n");
+    for it in forbidden {
+        res.extend(["  ", &it.message, "\n"]);
+    }
+    res.push_str("a ClusterRole with these rules, bound to you by a ClusterRoleBinding, would:\n");
+    for (group, names) in by_group {
+        let names = names.join(", ");
+        res.extend([
+            format!("  - apiGroups: [\"{group}\"]\n"),
+            format!("    resources: [{names}]\n    verbs: [\"list\"]\n"),
+        ]);
+    }
+    res.truncate(res.trim_end().len());
+    res
 }
