@@ -203,12 +203,6 @@ impl GatekeeperAdmission {
         encode(&request.pod, request, request.pod.name()).map(pod)
     }
 
-    /// Whether the webhooks are not asked about such a request, whatever the manifests say: because of its namespace or user, or
-    /// of what it asks for.
-    pub fn leaves_alone(&self, request: &AdmissionRequest) -> bool {
-        is_exempt(request, self.namespace(request))
-    }
-
     /// Asks the mutating webhook.
     ///
     /// # Errors

@@ -130,8 +130,7 @@ fn commands() -> Vec<String> {
 
 #[test]
 fn manifests_go_to_stdout_and_the_rest_to_stderr() {
-    let arguments = ["migrate", "-f", CLUSTER, "--no-mutators"];
-    let run = psp2gatekeeper(&arguments).succeeded();
+    let run = psp2gatekeeper(&["migrate", "-f", CLUSTER]).succeeded();
     let kinds: Vec<&str> = run
         .stdout
         .lines()

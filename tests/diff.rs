@@ -4,12 +4,11 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
-    clippy::panic,
     reason = "tests read files and may panic"
 )]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use psp2gatekeeper::diff::{Kind, diff};
@@ -41,8 +40,11 @@ kind: ClusterRoleBinding
 metadata: {name: psp:restricted}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: psp:restricted}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: system:authenticated}]
+";
+
+/// A namespace that Gatekeeper leaves alone.
+const IGNORED: &str = "\
 ---
-# Gatekeeper leaves such a namespace alone.
 apiVersion: v1
 kind: Namespace
 metadata: {name: tools, labels: {admission.gatekeeper.sh/ignore: 'true'}}
@@ -286,6 +288,7 @@ fn each_workload_is_told_what_becomes_of_it() {
         deployment("forbidden-by-both", "shop", PRIVILEGED),
         deployment("silent", "shop", SILENT),
         deployment("ignored", "tools", PRIVILEGED),
+        IGNORED.to_owned(),
     ]);
     let run = place.run("diff", &["--no-mutators"]);
     run.footer(
@@ -301,7 +304,7 @@ fn each_workload_is_told_what_becomes_of_it() {
     for words in [
         "Deployment tools/ignored, service account ignored, created by system:serviceaccount:kube-system:replicaset-controller\n",
         "restricted: spec.containers[0].securityContext.privileged: Invalid value: true: Privileged containers are not allowed\n",
-        "explained by no loss: Gatekeeper leaves the namespace tools alone",
+        "explained by gatekeeper/namespace-ignored of *: ",
     ] {
         assert!(newly_admitted.contains(words), "{text}");
     }
@@ -475,11 +478,5 @@ fn names_of_files_stay_in_their_directory() {
         .iter()
         .map(psp2gatekeeper::diff::Change::file_name)
         .collect();
-    assert!(
-        names
-            .iter()
-            .all(|it| !Path::new(it).parent().is_some_and(|it| it != Path::new(""))),
-        "{names:?}"
-    );
     assert_eq!(names, ["v1.A...._.._a"]);
 }

@@ -222,14 +222,10 @@ fn kubectl_is_asked_once_for_each_kind_and_only_to_read() {
         "podtemplates",
         "pods",
     ];
-    let expected: String = resources
-        .iter()
-        .map(|it| {
-            format!(
-                "get {it} -A -o json --chunk-size=500 --context prod --kubeconfig /etc/config\n"
-            )
-        })
-        .collect();
+    let expected = resources.map(|it| {
+        format!("get {it} -A -o json --chunk-size=500 --context prod --kubeconfig /etc/config\n")
+    });
+    let expected = expected.concat();
     assert_eq!(cluster.log(), expected);
 
     let target = cluster.path("snapshot");

@@ -151,7 +151,7 @@ fn treatments(
     };
     pods(&inventory.workloads)
         .into_par_iter()
-        .map(|it| treat(&both.psp, &both.gatekeeper, &both, losses, it))
+        .map(|it| treat(&both.psp, &both, losses, it))
         .collect::<Result<_, _>>()
         .context("an answer of Gatekeeper cannot be known")
 }

@@ -59,7 +59,7 @@ pub(crate) fn load(
     ui: &mut Ui<'_>,
 ) -> anyhow::Result<(Inventory, Vec<Diagnostic>)> {
     let sources = match Cluster::named(&args.cluster) {
-        Some(cluster) => of_cluster(&cluster)?,
+        Some(cluster) => of_cluster(cluster)?,
         None => sources(args)?,
     };
     let options = LoadOptions {
@@ -92,7 +92,7 @@ pub(crate) fn tell(diagnostics: &[Diagnostic], ui: &mut Ui<'_>) -> anyhow::Resul
 }
 
 /// Reads a cluster, kind by kind.
-fn of_cluster(cluster: &Cluster<'_>) -> anyhow::Result<Vec<Source>> {
+fn of_cluster(cluster: Cluster<'_>) -> anyhow::Result<Vec<Source>> {
     let kinds = cluster.read(Env::Kept)?.into_iter();
     let source = |it: Listing| Source {
         name: format!("kubectl get {}", it.resource),

@@ -142,9 +142,11 @@ Examples:
   psp2gatekeeper migrate -f policies.yaml -f rbac/
 
   # Write a directory to review, commit and apply
-  kubectl get psp,clusterroles,clusterrolebindings,ns -o yaml > cluster.yaml
-  kubectl get roles,rolebindings,serviceaccounts -A -o yaml > namespaced.yaml
-  psp2gatekeeper migrate -f cluster.yaml -f namespaced.yaml --out-dir gatekeeper
+  psp2gatekeeper snapshot --out-dir cluster
+  psp2gatekeeper migrate -f cluster --out-dir gatekeeper
+
+  # The same from the cluster of the current context of kubectl
+  psp2gatekeeper migrate --live --out-dir gatekeeper
 
 Exit codes: 0 done; 1 with --strict if there is a warning, or without --allow-looser if Gatekeeper will admit what PodSecurityPolicy forbids; 2 could not be done, and nothing was written.";
 

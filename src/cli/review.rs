@@ -109,6 +109,9 @@ pub(crate) fn run(args: &ReviewArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
     })
 }
 
+/// How the two differ, and the losses that explain it; none where nothing does.
+type Difference<'a> = (Direction, Vec<&'a Loss>);
+
 struct Session<'a> {
     grants: Vec<Grant>,
     losses: Vec<Loss>,
@@ -186,7 +189,7 @@ impl Session<'_> {
     fn review(
         &self,
         request: AdmissionRequest,
-    ) -> Result<(Review, Option<(Direction, Vec<&Loss>)>), ReviewError> {
+    ) -> Result<(Review, Option<Difference<'_>>), ReviewError> {
         let review = review(&self.both.psp, &self.both.gatekeeper, request)?;
         if review.is_equal() {
             return Ok((review, None));
@@ -209,7 +212,7 @@ impl Session<'_> {
     fn tell(
         &self,
         review: &Review,
-        difference: Option<&(Direction, Vec<&Loss>)>,
+        difference: Option<&Difference<'_>>,
         ui: &mut Ui<'_>,
     ) -> anyhow::Result<()> {
         let request = &review.request;

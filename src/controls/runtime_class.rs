@@ -11,7 +11,7 @@
 //! ## Gatekeeper
 //!
 //! The strategy travels as `runtimeClass`, and is absent where the PSP has none.
-//! The default becomes an `Assign`; the API server runs its RuntimeClass plugin once more after a webhook has changed a pod.
+//! The default becomes an `Assign`; the API server runs its `RuntimeClass` plugin once more after a webhook has changed a pod.
 //! `templates/rego/lib/runtime_class.rego` judges it.
 //!
 //! ## Losses

@@ -6,7 +6,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::admission::{AdmissionRequest, Verdict};
-use crate::gatekeeper::GatekeeperAdmission;
 use crate::input::Workload;
 use crate::loss::{Direction, Loss};
 use crate::psp::{Change, Outcome, PspAdmission};
@@ -46,8 +45,6 @@ pub struct Treatment {
     pub answers: Option<Answers>,
     /// What the policy that admits the pod fills in.
     pub fills_in: Vec<Change>,
-    /// Whether Gatekeeper is not asked at all, as in its own namespace.
-    pub left_alone: bool,
     /// The losses that explain a difference, as positions; absent where none does, or there is no difference.
     pub explained_by: Option<Vec<usize>>,
 }
@@ -75,14 +72,13 @@ fn owners(object: &Value) -> impl Iterator<Item = (&str, &str)> {
     owners.filter_map(|it| Some((it.get("kind")?.as_str()?, it.get("name")?.as_str()?)))
 }
 
-/// Asks both about the pods of a workload; `answerers` has both, `psp` and `gatekeeper` tell more of their answers.
+/// Asks both about the pods of a workload; `psp` tells more of its answers.
 ///
 /// # Errors
 ///
 /// When an answer cannot be known.
 pub fn treat<A: Answerers>(
     psp: &PspAdmission<'_>,
-    gatekeeper: &GatekeeperAdmission,
     answerers: &A,
     losses: &[Loss],
     (workload, pod): (&Workload, OwnPod),
@@ -96,7 +92,6 @@ pub fn treat<A: Answerers>(
         fate: Fate::NotJudged,
         answers: None,
         fills_in: Vec::new(),
-        left_alone: false,
         explained_by: None,
     };
     let Some(answers) = answerers.ask(&request)? else {
@@ -120,7 +115,6 @@ pub fn treat<A: Answerers>(
             res.fills_in = changes;
         }
     }
-    res.left_alone = gatekeeper.leaves_alone(&answers.asked);
     res.request = answers.asked.clone();
     res.answers = Some(answers);
     Ok(res)

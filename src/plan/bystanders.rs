@@ -25,7 +25,7 @@ use crate::version::Version;
 /// With how many subjects and namespaces each a witness is looked for.
 const MOST_TRIED: usize = 2;
 
-/// With more usable policies than this, only a pod that asks for nothing is tried.
+/// With more policies than this, only a pod that asks for nothing is tried, for one subject.
 const MOST_ASKED: usize = 12;
 
 /// Tells of what becomes of the pods of bystanders, by the field that is filled in.
@@ -43,14 +43,16 @@ pub(super) fn losses(
             fields.insert((control, default.place), (default.field, location));
         }
     }
+    let mutators = Mutators::new(mutators);
     let mut res = Vec::new();
     for (subjects, scopes) in bystanders(inventory, grants) {
         let search = Search {
             usage,
-            mutators,
+            mutators: &mutators,
             fields: &fields,
             subjects: &subjects,
-            reach: &reach(&scopes, mutators),
+            reach: &mutators.reach(&scopes),
+            is_large: inventory.policies.len() > MOST_ASKED,
         };
         let names: Vec<String> = subjects.iter().map(|it| subject_text(it)).collect();
         for ((control, what), found) in search.run() {
@@ -85,20 +87,61 @@ fn bystanders<'a>(inventory: &Inventory, grants: &'a [Grant]) -> Users<'a> {
     by_subjects(&subjects)
 }
 
-/// The namespaces of the scopes in which there is any mutator.
-fn reach(scopes: &BTreeSet<Option<&str>>, mutators: &[Mutator]) -> Reach {
-    let mut res = Reach::default();
-    for scope in scopes {
-        for mutator in mutators {
-            match (scope, &mutator.namespaces) {
-                (Some(namespace), reached) if reached.contains(namespace) => res.add(namespace),
-                (Some(_), _) => {}
-                (None, Namespaces::Only(names)) => names.iter().for_each(|it| res.add(it)),
-                (None, Namespaces::AllBut(names)) => res.add_others(names),
+/// The mutators by the namespaces that they act in.
+struct Mutators<'a> {
+    all: &'a [Mutator],
+    /// Those that name their namespaces.
+    named: BTreeMap<&'a str, Vec<&'a Mutator>>,
+    /// Those that name where they do not act.
+    broad: Vec<(&'a BTreeSet<String>, &'a Mutator)>,
+}
+
+impl<'a> Mutators<'a> {
+    fn new(all: &'a [Mutator]) -> Self {
+        let mut named = BTreeMap::<_, Vec<_>>::new();
+        let mut broad = Vec::new();
+        for mutator in all {
+            match &mutator.namespaces {
+                Namespaces::Only(these) => {
+                    for name in these {
+                        named.entry(name.as_str()).or_default().push(mutator);
+                    }
+                }
+                Namespaces::AllBut(others) => broad.push((others, mutator)),
             }
         }
+        Self { all, named, broad }
     }
-    res
+
+    /// Those that act in the namespace.
+    fn of(&self, namespace: &str) -> impl Iterator<Item = &'a Mutator> {
+        let named = self.named.get(namespace).into_iter().flatten().copied();
+        let broad = self
+            .broad
+            .iter()
+            .filter(|(but, _)| !but.contains(namespace));
+        named.chain(broad.map(|(_, mutator)| *mutator))
+    }
+
+    /// The namespaces of the scopes in which there is any.
+    fn reach(&self, scopes: &BTreeSet<Option<&str>>) -> Reach {
+        let mut res = Reach::default();
+        for scope in scopes {
+            match scope {
+                Some(namespace) if self.of(namespace).next().is_some() => res.add(namespace),
+                Some(_) => {}
+                None => {
+                    for name in self.named.keys() {
+                        res.add(name);
+                    }
+                    for (but, _) in &self.broad {
+                        res.add_others(but);
+                    }
+                }
+            }
+        }
+        res
+    }
 }
 
 /// What becomes of a bystander's pod.
@@ -148,10 +191,12 @@ type Fields = BTreeMap<(&'static str, Place), (&'static str, Option<&'static str
 
 struct Search<'a> {
     usage: &'a Usage<'a>,
-    mutators: &'a [Mutator],
+    mutators: &'a Mutators<'a>,
     fields: &'a Fields,
     subjects: &'a BTreeSet<&'a SubjectKey>,
     reach: &'a Reach,
+    /// Whether there are so many policies that trying them all takes long.
+    is_large: bool,
 }
 
 /// A request, and the policy by which the plugin admits it.
@@ -167,6 +212,9 @@ impl<'a> Search<'a> {
         let mut res = BTreeMap::new();
         for namespace in self.reach.tried.iter().take(MOST_TRIED) {
             for subject in self.subjects.iter().take(MOST_TRIED) {
+                if self.is_large && !res.is_empty() {
+                    return res;
+                }
                 let others = self.subjects.iter().filter_map(|it| service_account(it));
                 let accounts = others.map(|(_, name)| name).chain(["default"]);
                 let creating = accounts.filter_map(|it| Identity::creating(subject, namespace, it));
@@ -186,7 +234,7 @@ impl<'a> Search<'a> {
         namespace: &str,
     ) {
         let usable = self.usage.usable(identity, namespace);
-        let pods: Vec<Pod> = if usable.len() > MOST_ASKED {
+        let pods: Vec<Pod> = if self.is_large {
             let first = usable.first().map(|it| witness::pods(it));
             first.into_iter().flatten().take(1).collect()
         } else {
@@ -214,7 +262,7 @@ impl<'a> Search<'a> {
                 res.push(witness::lacking(psp, &pod, [*place]));
             }
             let by_mutator = self.fields.iter().filter(|(_, (_, location))| {
-                let mut mutators = self.mutators.iter();
+                let mut mutators = self.mutators.all.iter();
                 mutators.any(|it| Some(it.mutation.location) == *location)
             });
             let places = by_mutator.map(|((_, place), _)| *place);
@@ -238,10 +286,7 @@ impl<'a> Search<'a> {
         if !witness::accepts(psp, &before) {
             return Vec::new();
         }
-        let here = || {
-            let all = self.mutators.iter();
-            all.filter(|it| it.namespaces.contains(namespace))
-        };
+        let here = || self.mutators.of(namespace);
         let after = witness::mutated(pod, here().map(|it| &it.mutation));
         let accepted = |pod: &Pod| usable.iter().any(|it| witness::accepts(it, pod));
         let is_accepted = accepted(&after);
@@ -252,6 +297,9 @@ impl<'a> Search<'a> {
                 continue;
             }
             if !is_accepted {
+                if self.is_large {
+                    continue;
+                }
                 let others = here().filter(|it| Some(it.mutation.location) != *location);
                 let without = witness::mutated(pod, others.map(|it| &it.mutation));
                 if mutator.is_some() && accepted(&without) {

@@ -63,7 +63,11 @@ pub(super) fn updates(mutators: &[Mutator]) -> Vec<Loss> {
         let (first, reach) = fields.entry((mutator.control, mutator.field)).or_default();
         first.get_or_insert(mutator);
         match &mutator.namespaces {
-            Namespaces::Only(names) => names.iter().for_each(|it| reach.add(it)),
+            Namespaces::Only(names) => {
+                for it in names {
+                    reach.add(it);
+                }
+            }
             Namespaces::AllBut(names) => reach.add_others(names),
         }
     }

@@ -64,7 +64,7 @@ pub(super) fn losses(
                     subjects: &subjects,
                     pods: &pods,
                     place: default.place,
-                    mutators: &all,
+                    mutators: all,
                 };
                 let loss = |name: &str, direction, reach: &Reach, why: &str, witness| Loss {
                     name: format!("{control}/{name}"),
@@ -132,8 +132,10 @@ impl Reach {
     pub(super) fn add_others(&mut self, but: &BTreeSet<String>) {
         self.names.insert(EVERYWHERE.to_owned());
         let numbered = (2..).map(|it| format!("{ANYWHERE}-{it}"));
-        let mut names = iter::once(ANYWHERE.to_owned()).chain(numbered);
-        self.tried.extend(names.find(|it| !but.contains(it)));
+        let names = iter::once(ANYWHERE.to_owned()).chain(numbered);
+        // The first exists in every cluster, and may have bindings of its own.
+        self.tried
+            .extend(names.filter(|it| !but.contains(it)).take(2));
     }
 }
 
@@ -147,10 +149,14 @@ fn split(scopes: &BTreeSet<Scope<'_>>, mutated: Option<&Namespaces>) -> (Reach, 
             (None, None) => without.add_others(&BTreeSet::new()),
             (None, Some(Namespaces::AllBut(names))) => {
                 with.add_others(names);
-                names.iter().for_each(|it| without.add(it));
+                for it in names {
+                    without.add(it);
+                }
             }
             (None, Some(Namespaces::Only(names))) => {
-                names.iter().for_each(|it| with.add(it));
+                for it in names {
+                    with.add(it);
+                }
                 without.add_others(names);
             }
         }
@@ -187,8 +193,7 @@ impl Search<'_> {
     ///
     /// What is given to the pod besides may make the policy fill in nothing.
     fn defaulted(&self, reach: &Reach, with: Option<&Value>) -> Option<AdmissionRequest> {
-        for (namespace, subject) in self.tried(reach) {
-            let identity = Identity::of(subject, namespace);
+        for (namespace, identity) in self.tried(reach) {
             let usable = self.usage.usable(&identity, namespace);
             let enough = if usable.len() > MOST_TRIED {
                 2
@@ -223,8 +228,7 @@ impl Search<'_> {
             .filter_map(seccomp_field_for)
             .take(MOST_TRIED)
             .collect();
-        for (namespace, subject) in self.tried(reach) {
-            let identity = Identity::of(subject, namespace);
+        for (namespace, identity) in self.tried(reach) {
             let usable = self.usage.usable(&identity, namespace);
             let later = usable.iter().filter(|it| it.name > self.psp.name);
             for (psp, field) in later
@@ -264,11 +268,15 @@ impl Search<'_> {
             && usable.iter().any(|it| witness::accepts(it, &after))
     }
 
-    /// The namespaces and subjects to try.
-    fn tried<'b>(&'b self, reach: &'b Reach) -> impl Iterator<Item = (&'b str, &'b SubjectKey)> {
-        reach.tried.iter().take(MOST_TRIED).flat_map(|namespace| {
+    /// The namespaces and identities to try.
+    fn tried<'b>(&'b self, reach: &'b Reach) -> impl Iterator<Item = (&'b str, Identity)> {
+        let namespaces = reach.tried.iter().take(MOST_TRIED);
+        let subjects = namespaces.flat_map(|namespace| {
             let subjects = self.subjects.iter().take(MOST_TRIED);
             subjects.map(move |subject| (namespace.as_str(), *subject))
+        });
+        subjects.flat_map(|(namespace, subject)| {
+            Identity::all_of(subject, namespace).map(|it| (namespace, it))
         })
     }
 }

@@ -14,7 +14,11 @@ const CONTROLLERS: &str = "kube-system";
 
 /// Who may create pods in which namespaces; an absent namespace stands for all.
 #[derive(Debug)]
-pub(super) struct Requesters(BTreeSet<(Option<String>, SubjectKey)>);
+pub(super) struct Requesters {
+    subjects: BTreeSet<(Option<String>, SubjectKey)>,
+    /// The namespaces whose service accounts may, one of them at least.
+    homes: BTreeSet<(Option<String>, String)>,
+}
 
 impl Requesters {
     /// A binding to a role that is not in the input may let its subjects create pods.
@@ -25,11 +29,10 @@ impl Requesters {
             .collect();
         let mut res = BTreeSet::new();
         for binding in effective_bindings(inventory) {
-            let rules = role_key(&binding).map(|key| roles.get(&key));
-            let may_create = match rules {
+            let may_create = match role_key(&binding).map(|key| roles.get(&key)) {
                 None => false,
                 Some(None) => true,
-                Some(Some(rules)) => rules.iter().any(lets_create_pods),
+                Some(Some(granted)) => granted.iter().any(lets_create_pods),
             };
             let namespace = binding.namespace.as_deref();
             if may_create {
@@ -38,7 +41,14 @@ impl Requesters {
                 res.extend(keys.map(|it| (binding.namespace.clone(), it)));
             }
         }
-        Self(res)
+        let home = |(scope, subject): &(Option<String>, SubjectKey)| {
+            let (home, _) = service_account(subject)?;
+            Some((scope.clone(), home.to_owned()))
+        };
+        Self {
+            homes: res.iter().filter_map(home).collect(),
+            subjects: res,
+        }
     }
 
     /// Whether the subject, which lives in a namespace, may be who creates a pod in another; absent means in any.
@@ -48,25 +58,19 @@ impl Requesters {
         home: &str,
         namespace: Option<&str>,
     ) -> bool {
-        let mut groups = vec![
-            AUTHENTICATED.to_owned(),
-            SERVICE_ACCOUNTS.to_owned(),
-            format!("{SERVICE_ACCOUNTS}:{home}"),
-        ];
-        groups.sort();
-        let is_one = |candidate: &SubjectKey| match candidate {
-            SubjectKey::Group(name) => groups.contains(name),
-            SubjectKey::User(_) => match subject {
-                SubjectKey::User(_) => candidate == subject,
-                SubjectKey::Group(_) => {
-                    service_account(candidate).is_some_and(|(own, _)| own == home)
-                }
-            },
+        let own_group = format!("{SERVICE_ACCOUNTS}:{home}");
+        let groups = [AUTHENTICATED, SERVICE_ACCOUNTS, &own_group];
+        let groups = groups.map(|it| SubjectKey::Group(it.to_owned()));
+        let is_in = |scope: Option<&str>| {
+            let scope = scope.map(str::to_owned);
+            let has = |it: &SubjectKey| self.subjects.contains(&(scope.clone(), it.clone()));
+            let own = match subject {
+                SubjectKey::User(_) => has(subject),
+                SubjectKey::Group(_) => self.homes.contains(&(scope.clone(), home.to_owned())),
+            };
+            own || groups.iter().any(has)
         };
-        home == CONTROLLERS
-            || self.0.iter().any(|(scope, candidate)| {
-                (scope.is_none() || scope.as_deref() == namespace) && is_one(candidate)
-            })
+        home == CONTROLLERS || is_in(None) || (namespace.is_some() && is_in(namespace))
     }
 }
 

@@ -13,6 +13,13 @@ use crate::resolve::Grant;
 /// The controller that creates pods for others, which stands for all of them.
 const CONTROLLER: (&str, &str) = ("kube-system", "replicaset-controller");
 
+/// A service account that nobody binds.
+const UNBOUND: &str = "unbound";
+
+/// Who is not authenticated, and the group.
+const ANONYMOUS: &str = "system:anonymous";
+const UNAUTHENTICATED: &str = "system:unauthenticated";
+
 /// What precedes the namespace and name of a service account in its user name.
 const SERVICE_ACCOUNT_USER: &str = "system:serviceaccount:";
 
@@ -171,6 +178,19 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    /// Those that the subject stands for, with as few other subjects beside it as can be, the likeliest first.
+    pub(super) fn all_of(subject: &SubjectKey, namespace: &str) -> [Self; 3] {
+        let likeliest = Self::of(subject, namespace);
+        let mut by_nobody = likeliest.clone();
+        by_nobody.requester = UserInfo {
+            username: ANONYMOUS.to_owned(),
+            groups: vec![UNAUTHENTICATED.to_owned()],
+        };
+        let mut unbound = likeliest.clone();
+        UNBOUND.clone_into(&mut unbound.service_account);
+        [likeliest, unbound, by_nobody]
+    }
+
     /// A service account that creates a pod which runs as another of its namespace.
     pub(super) fn creating(subject: &SubjectKey, namespace: &str, account: &str) -> Option<Self> {
         let (own, name) = service_account(subject)?;

@@ -216,7 +216,7 @@ fn remove(pod: &mut Pod, at: ContainerRef, path: &[&str]) {
         .0
         .get_mut("spec")
         .and_then(|it| it.get_mut(at.list.field()));
-    let Some((last, parents)) = path.split_last() else {
+    let Some((member, parents)) = path.split_last() else {
         return;
     };
     let container = list.and_then(|it| it.get_mut(at.index));
@@ -225,7 +225,7 @@ fn remove(pod: &mut Pod, at: ContainerRef, path: &[&str]) {
         parent = parent.and_then(|it| it.get_mut(*key));
     }
     if let Some(Value::Object(members)) = parent {
-        members.remove(*last);
+        members.remove(*member);
     }
 }
 

@@ -246,10 +246,6 @@ impl DifferenceReport<'_> {
             return Ok(());
         }
         match &treatment.explained_by {
-            None if treatment.left_alone => writeln!(
-                out,
-                "    explained by no loss: Gatekeeper leaves the namespace {namespace} alone, because it is its own or has the label `admission.gatekeeper.sh/ignore`"
-            ),
             None => writeln!(
                 out,
                 "    explained by no declared loss; `psp2gatekeeper verify` makes the pod smaller and shows both answers"

@@ -6,7 +6,7 @@ use super::{Answerers, Answers, differences};
 use crate::admission::{AdmissionRequest, Verdict};
 use crate::loss::{Direction, Loss};
 
-/// What stands for every namespace or subject.
+/// What stands for every namespace, subject or policy.
 const ALL: &str = "*";
 
 /// Returns the positions of the losses that together explain the disagreement, or nothing where something remains.
@@ -29,6 +29,10 @@ pub fn explain<A: Answerers>(
         return Ok(None);
     }
     let explained: Option<Vec<usize>> = match direction {
+        // Of all policies at once only this can be said: Gatekeeper is not asked.
+        Direction::Looser if let Some((index, _)) = reaching().find(|(_, it)| it.psp == ALL) => {
+            Some(vec![index])
+        }
         Direction::Looser => {
             // Gatekeeper overlooks all that some policy refuses.
             let tried = answerers.tried(request);

@@ -98,10 +98,12 @@ fn direction(
         assert_eq!(review.psp.policy, loss.psp, "{loss}");
     }
     let [before, after] = [review.psp.pod.clone(), review.gatekeeper.pod.clone()].map(bare);
-    let both = review.psp.allowed && review.gatekeeper.allowed;
-    review
-        .direction()
-        .or((both && before != after).then_some(Direction::Differs))
+    match (review.psp.allowed, review.gatekeeper.allowed) {
+        (false, true) => Some(Direction::Looser),
+        (true, false) => Some(Direction::Stricter),
+        (true, true) => (before != after).then_some(Direction::Differs),
+        (false, false) => None,
+    }
 }
 
 /// The pod without what the plugin notes on it.

@@ -80,14 +80,15 @@ pub(super) fn what_is_missing(forbidden: &[Forbidden]) -> String {
     }
     let mut res = String::from("the cluster does not let you read everything that is needed:\n");
     for it in forbidden {
-        res.push_str(&format!("  {}\n", it.message));
+        res.extend(["  ", &it.message, "\n"]);
     }
     res.push_str("a ClusterRole with these rules, bound to you by a ClusterRoleBinding, would:\n");
     for (group, names) in by_group {
-        res.push_str(&format!(
-            "  - apiGroups: [\"{group}\"]\n    resources: [{}]\n    verbs: [\"list\"]\n",
-            names.join(", ")
-        ));
+        let names = names.join(", ");
+        res.extend([
+            format!("  - apiGroups: [\"{group}\"]\n"),
+            format!("    resources: [{names}]\n    verbs: [\"list\"]\n"),
+        ]);
     }
     res.truncate(res.trim_end().len());
     res

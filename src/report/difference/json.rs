@@ -81,7 +81,6 @@ impl DifferenceReport<'_> {
                 "violations": violations(&it.gatekeeper),
             })),
             "storedDifferently": stored,
-            "leftAlone": treatment.left_alone,
             "losses": losses,
         })
     }
