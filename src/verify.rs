@@ -45,6 +45,13 @@ pub trait Answerers: Sync {
         controls: &BTreeSet<&str>,
     ) -> AdmissionRequest;
 
+    /// Tells what Gatekeeper's mutators make of the request, and whether it would admit it without them.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be known.
+    fn without_mutators(&self, request: &AdmissionRequest) -> Result<WithoutMutators, Self::Error>;
+
     /// Whether the output that the losses are declared for, if it is another than the one asked, answers the same.
     ///
     /// # Errors
@@ -78,6 +85,15 @@ pub struct Tried {
     pub fills_in: BTreeSet<&'static str>,
     /// The controls that refuse something.
     pub refuses: BTreeSet<&'static str>,
+}
+
+/// Gatekeeper without its mutators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WithoutMutators {
+    /// Whether it admits the pod.
+    pub admits: bool,
+    /// The controls of what the mutators would have filled in.
+    pub fill_in: BTreeSet<&'static str>,
 }
 
 impl Answers {

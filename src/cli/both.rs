@@ -9,11 +9,13 @@ use crate::api::core::{Pod, strings};
 use crate::api::policy::PodSecurityPolicy;
 use crate::api::seccomp;
 use crate::controls::{CONTROLS, Control};
-use crate::gatekeeper::{self, GatekeeperAdmission, ReviewError};
+use crate::gatekeeper::{
+    self, ConstraintViolation, EnforcementAction, GatekeeperAdmission, ReviewError,
+};
 use crate::input::Inventory;
 use crate::psp::{self, PLUGIN, PSP_ANNOTATION, Phase, PspAdmission};
 use crate::requests::prepare;
-use crate::verify::{Answerers, Answers, Tried};
+use crate::verify::{Answerers, Answers, Tried, WithoutMutators, differences};
 
 /// Both sides.
 pub(super) struct Both<'a> {
@@ -85,20 +87,15 @@ impl Both<'_> {
         asked: &AdmissionRequest,
     ) -> Result<Verdict, ReviewError> {
         let gatekeeper::Review {
-            allowed,
             pod,
             violations,
             error,
+            ..
         } = gatekeeper.review_with(asked, |mut pod| {
             self.between(asked, &mut pod);
             pod
         })?;
-        let admitted = if self.as_if_deny {
-            violations.is_empty() && error.is_none()
-        } else {
-            allowed
-        };
-        if admitted {
+        if error.is_none() && self.admits(&violations) {
             let pod = Self::stored(asked, pod)?;
             return Ok(Verdict::Admitted { pod });
         }
@@ -125,6 +122,14 @@ impl Both<'_> {
             Operation::Create if asked.subresource.is_empty() => seccomp::sync(pod),
             _ => self.psp.prepare(asked, pod),
         }
+    }
+
+    /// Whether these violations forbid nothing.
+    fn admits(&self, violations: &[ConstraintViolation]) -> bool {
+        let denies = |it: &ConstraintViolation| {
+            self.as_if_deny || it.enforcement_action == EnforcementAction::Deny
+        };
+        !violations.iter().any(denies)
     }
 
     fn policy(&self, name: &str) -> Option<&PodSecurityPolicy> {
@@ -174,6 +179,26 @@ impl Answerers for Both<'_> {
         res
     }
 
+    fn without_mutators(&self, request: &AdmissionRequest) -> Result<WithoutMutators, ReviewError> {
+        let asked = self.prepare(request);
+        let mutated = unless_refused(self.gatekeeper.mutate(&asked))?;
+        let before = GatekeeperAdmission::read(&asked)?;
+        let mut fill_in = BTreeSet::new();
+        for it in mutated.iter().flat_map(|it| differences(&before, &it.pod)) {
+            fill_in.extend(self.control_of(&it.path));
+        }
+        let mut bare = AdmissionRequest {
+            pod: before,
+            ..asked.clone()
+        };
+        self.between(&asked, &mut bare.pod);
+        let violations = unless_refused(self.gatekeeper.validate(&bare))?;
+        Ok(WithoutMutators {
+            admits: violations.is_some_and(|it| self.admits(&it)),
+            fill_in,
+        })
+    }
+
     fn is_as_declared(&self, answers: &Answers) -> Result<bool, ReviewError> {
         let Some(now) = &self.now else {
             return Ok(true);
@@ -192,6 +217,15 @@ impl Answerers for Both<'_> {
             members.any(|it| path.contains(&format!(".{it}")) || path.contains(&format!("[{it}")))
         };
         CONTROLS.iter().find(fills_in).map(|it| it.name())
+    }
+}
+
+/// Nothing where the request is refused with an error.
+fn unless_refused<T>(res: Result<T, ReviewError>) -> Result<Option<T>, ReviewError> {
+    match res {
+        Ok(it) => Ok(Some(it)),
+        Err(ReviewError::Refused { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -54,18 +54,25 @@ pub fn explain<A: Answerers>(
             let Some(chosen) = tried.iter().find(|it| it.policy == *policy) else {
                 return Ok(None);
             };
+            // Either the plugin filled something in and Gatekeeper does not, or its mutators get in the way.
+            let mutators = answerers.without_mutators(request)?;
             let used: Vec<_> = reaching()
-                .filter(|(_, it)| it.psp == *policy && chosen.fills_in.contains(it.control()))
+                .filter(|(_, it)| it.psp == *policy)
+                .filter(|(_, it)| {
+                    let control = it.control();
+                    chosen.fills_in.contains(control) || mutators.fill_in.contains(control)
+                })
                 .collect();
             if used.is_empty() {
                 return Ok(None);
             }
-            // Nothing else disagrees: with that filled in, Gatekeeper admits the pod.
+            // Nothing else disagrees: with that filled in, or without mutators, Gatekeeper admits the pod.
             let controls = used.iter().map(|it| it.1.control()).collect();
             let filled_in = answerers.filled_in(request, policy, &controls);
             let again = answerers.ask(&filled_in)?;
-            let admitted =
-                again.is_some_and(|it| matches!(it.gatekeeper, Verdict::Admitted { .. }));
+            let admitted = again
+                .is_some_and(|it| matches!(it.gatekeeper, Verdict::Admitted { .. }))
+                || answerers.without_mutators(&filled_in)?.admits;
             admitted.then(|| used.iter().map(|it| it.0).collect())
         }
         Direction::Differs => {

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::admission::{Operation, UserInfo, Violation};
 
-/// A world of one policy, `psp`, that fills in `spec.default` and refuses `spec.bad`, and of an output that does neither.
+/// A world of one policy, `psp`, that fills in `spec.default` and refuses `spec.bad`, and of an output that does neither and
+/// whose mutators get in the way of pods with `spec.mutated`.
 ///
 /// Everything that is written here is the test's own; no control of the crate has a part in it.
 struct World {
@@ -55,7 +56,7 @@ impl Answerers for World {
             }
         };
         let lacks = self.strict && !has(pod, "default");
-        let gatekeeper = if lacks || (self.odd && has(pod, "odd")) {
+        let gatekeeper = if lacks || has(pod, "mutated") || (self.odd && has(pod, "odd")) {
             forbidden("Kind/name")
         } else {
             Verdict::Admitted { pod: pod.clone() }
@@ -88,6 +89,14 @@ impl Answerers for World {
             res.pod.set(&["spec", "default"], 1.into());
         }
         res
+    }
+
+    fn without_mutators(&self, request: &AdmissionRequest) -> Result<WithoutMutators, Infallible> {
+        let in_the_way = has(&request.pod, "mutated");
+        Ok(WithoutMutators {
+            admits: in_the_way,
+            fill_in: in_the_way.then_some("mutator").into_iter().collect(),
+        })
     }
 
     fn is_as_declared(&self, _answers: &Answers) -> Result<bool, Infallible> {
@@ -225,6 +234,15 @@ fn a_loss_does_not_cover_for_something_else() {
     let declared = || loss("filler/default-not-set", Direction::Stricter);
     check_explained(&world, declared(), &json!({}), 1);
     check_explained(&world, declared(), &json!({ "odd": true }), 0);
+}
+
+#[test]
+fn a_mutator_in_the_way_is_explained_by_its_control() {
+    let mutated = json!({ "mutated": true, "default": 1 });
+    let declared = || loss("mutator/default-in-the-way", Direction::Stricter);
+    check_explained(&AS_DECLARED, declared(), &mutated, 1);
+    let other = loss("filler/default-not-set", Direction::Stricter);
+    check_explained(&AS_DECLARED, other, &mutated, 0);
 }
 
 #[test]
