@@ -204,7 +204,10 @@ fn ask(
     let mut known = BTreeSet::new();
     let mut about = |pod: &OwnPod, asking: &mut Asking<'_, '_, '_>| {
         recorded.add(both, pod);
-        if own.len() < MOST_OWN && known.insert(pod.request.uid.clone()) {
+        if !known.insert(pod.fingerprint()) {
+            return Ok(());
+        }
+        if own.len() < MOST_OWN {
             own.push(pod.request.pod.clone());
         }
         asking.all(requests.about(pod).into_iter())

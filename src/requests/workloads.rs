@@ -1,6 +1,7 @@
 //! The user's own pods, and those of the user's workloads.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Map, Value};
 
@@ -23,6 +24,17 @@ pub struct OwnPod {
     pub has_controller: bool,
     /// The policy that the plugin chose when the pod was created, as the pod says.
     pub recorded: Option<String>,
+}
+
+impl OwnPod {
+    /// A hash of what is asked for, equal for pods of one workload.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let request = &self.request;
+        (&request.namespace, &request.user_info.username).hash(&mut hasher);
+        request.pod.0.hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 /// Returns the pod that an object is or makes, or nothing for an object of another kind.

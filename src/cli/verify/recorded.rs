@@ -9,8 +9,8 @@ use crate::requests::OwnPod;
 /// Compares what was recorded with what the model chooses, each combination once.
 #[derive(Debug, Default)]
 pub(super) struct Recorded {
-    /// What the model chooses, by the request in writing.
-    known: BTreeMap<String, Option<String>>,
+    /// What the model chooses, by fingerprint.
+    known: BTreeMap<u64, Option<String>>,
     /// How many pods say what the model says.
     pub(super) agreed: usize,
     /// The others, by namespace, recorded and chosen policy.
@@ -24,11 +24,7 @@ impl Recorded {
             return;
         };
         let request = &pod.request;
-        let key = format!(
-            "{} {:?} {:?}",
-            request.namespace, request.user_info, request.pod
-        );
-        let chosen = self.known.entry(key).or_insert_with(|| {
+        let chosen = self.known.entry(pod.fingerprint()).or_insert_with(|| {
             let review = both.psp.review(&both.prepare(request));
             review.admit.policy().map(str::to_owned)
         });
