@@ -46,8 +46,7 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 done; 1 done, and --strict found a warning; 2 could not be done.";
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, and the command found what it looks for, as its own help says; 2 could not be done.";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Color {

@@ -282,7 +282,24 @@ fn write_json(out: &mut Output<'_>, value: &Value) -> Result<(), minijinja::Erro
     value
         .serialize(&mut Serializer::with_formatter(&mut bytes, OneLine))
         .map_err(|it| minijinja::Error::new(ErrorKind::BadSerialization, it.to_string()))?;
-    Ok(out.write_str(&String::from_utf8_lossy(&bytes))?)
+    // JSON lets these stand as they are, and YAML does not.
+    let is_odd = |it: char| {
+        matches!(
+            it,
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}'
+        )
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let text: Vec<String> = text
+        .split_inclusive(is_odd)
+        .map(
+            |part| match part.chars().next_back().filter(|it| is_odd(*it)) {
+                Some(odd) => format!("{}\\u{:04x}", part.trim_end_matches(odd), u32::from(odd)),
+                None => part.to_owned(),
+            },
+        )
+        .collect();
+    Ok(out.write_str(&text.concat())?)
 }
 
 /// JSON with blanks after `,` and `:`, as people write it in YAML.

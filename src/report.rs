@@ -230,7 +230,7 @@ fn steps(enforcement_action: EnforcementAction, bundle: &Bundle) -> Vec<Step> {
     )];
     if !bundle.mutators.is_empty() {
         res.push(step(
-            "Apply the mutators: new pods get their defaults from them, beside what the plugin still fills in.",
+            "Apply the mutators. They act at once, whatever the enforcement action: look at the losses that are stricter or differ first. While the plugin runs, it fills in its defaults before them.",
             format!("kubectl apply --server-side -k {}", Folder::Mutators.name()),
         ));
     }
@@ -253,6 +253,10 @@ fn steps(enforcement_action: EnforcementAction, bundle: &Bundle) -> Vec<Step> {
             String::new(),
         ));
     }
+    res.push(step(
+        "Before PodSecurityPolicy goes, make sure that Gatekeeper is asked: both webhooks must say `Fail`, mutation must be on, and no namespace that had policies may be left alone.",
+        "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations -l gatekeeper.sh/system=yes -o custom-columns='NAME:.metadata.name,FAILURE:.webhooks[*].failurePolicy'\nkubectl get namespaces -l admission.gatekeeper.sh/ignore".to_owned(),
+    ));
     res.push(step(
         "Disable the PodSecurityPolicy admission plugin, try a pod that should be refused, and only then delete the policies and the roles that granted them.",
         String::new(),

@@ -276,7 +276,9 @@ impl Search<'_> {
             subjects.map(move |subject| (namespace.as_str(), *subject))
         });
         subjects.flat_map(|(namespace, subject)| {
-            Identity::all_of(subject, namespace).map(|it| (namespace, it))
+            Identity::all_of(subject, namespace)
+                .into_iter()
+                .map(move |it| (namespace, it))
         })
     }
 }

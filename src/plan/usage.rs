@@ -179,16 +179,25 @@ pub(super) struct Identity {
 
 impl Identity {
     /// Those that the subject stands for, with as few other subjects beside it as can be, the likeliest first.
-    pub(super) fn all_of(subject: &SubjectKey, namespace: &str) -> [Self; 3] {
+    pub(super) fn all_of(subject: &SubjectKey, namespace: &str) -> Vec<Self> {
         let likeliest = Self::of(subject, namespace);
-        let mut by_nobody = likeliest.clone();
-        by_nobody.requester = UserInfo {
-            username: ANONYMOUS.to_owned(),
-            groups: vec![UNAUTHENTICATED.to_owned()],
-        };
-        let mut unbound = likeliest.clone();
-        UNBOUND.clone_into(&mut unbound.service_account);
-        [likeliest, unbound, by_nobody]
+        let mut res = vec![likeliest.clone()];
+        if service_account(subject) != Some((namespace, &likeliest.service_account)) {
+            let mut unbound = likeliest.clone();
+            UNBOUND.clone_into(&mut unbound.service_account);
+            res.push(unbound);
+        }
+        if likeliest.requester == controller() {
+            let requester = UserInfo {
+                username: ANONYMOUS.to_owned(),
+                groups: vec![UNAUTHENTICATED.to_owned()],
+            };
+            res.push(Self {
+                requester,
+                ..likeliest
+            });
+        }
+        res
     }
 
     /// A service account that creates a pod which runs as another of its namespace.

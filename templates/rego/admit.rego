@@ -74,7 +74,7 @@ granted contains name if {
 }
 
 # Each control is given its own fields alone, so that policies which agree in them are judged once.
-# A field that is absent has the value that PodSecurityPolicy gave it.
+# A field that is absent has the value that PodSecurityPolicy gave it; where it demanded one, nothing is accepted.
 violations(policy) := union({
 	apparmor.violations(object.get(policy, "appArmor", {})),
 	capabilities.violations(
@@ -84,9 +84,9 @@ violations(policy) := union({
 	),
 	csi_drivers.violations(object.get(policy, "allowedCSIDrivers", [])),
 	flex_volumes.violations(object.get(policy, "allowedFlexVolumes", [])),
-	groups.fs_group(object.get(policy, "fsGroup", any_id)),
-	groups.run_as_group(object.get(policy, "runAsGroup", any_id)),
-	groups.supplemental_groups(object.get(policy, "supplementalGroups", any_id)),
+	groups.fs_group(object.get(policy, "fsGroup", {})),
+	groups.run_as_group(object.get(policy, "runAsGroup", {"rule": "RunAsAny"})),
+	groups.supplemental_groups(object.get(policy, "supplementalGroups", {})),
 	host_namespaces.violations(object.get(policy, "hostPID", false), object.get(policy, "hostIPC", false)),
 	host_network.violations(object.get(policy, "hostNetwork", false), object.get(policy, "hostPorts", [])),
 	host_paths.violations(object.get(policy, "allowedHostPaths", [])),
@@ -97,15 +97,13 @@ violations(policy) := union({
 	privileged.violations(object.get(policy, "privileged", false)),
 	proc_mount.violations(object.get(policy, "allowedProcMountTypes", ["Default"])),
 	read_only_root_filesystem.violations(object.get(policy, "readOnlyRootFilesystem", false)),
-	run_as_user.violations(object.get(policy, "runAsUser", any_id)),
+	run_as_user.violations(object.get(policy, "runAsUser", {})),
 	runtime_class.violations(object.get(policy, "runtimeClass", null)),
 	seccomp.violations(object.get(policy, "seccomp", {})),
-	selinux.violations(object.get(policy, "seLinux", any_id)),
+	selinux.violations(object.get(policy, "seLinux", {})),
 	sysctls.violations(object.get(policy, "forbiddenSysctls", []), object.get(policy, "allowedUnsafeSysctls", [])),
 	volumes.violations(object.get(policy, "volumes", [])),
 })
-
-any_id := {"rule": "RunAsAny"}
 
 # The policy with the fewest objections is the one that the author most likely meant; the first by name among equals.
 explain(found) := message if {

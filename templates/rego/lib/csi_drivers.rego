@@ -8,7 +8,7 @@ import data.lib.value
 
 # An empty list allows every driver. Volumes behind a claim are not looked at.
 violations(entries) := {message |
-	allowed := [entry.name | some entry in entries]
+	allowed := [value.get(entry, "name", "") | some entry in entries]
 	count(allowed) > 0
 	some volume in pod.volumes
 	"csi" in volume.types

@@ -8,7 +8,7 @@ import data.lib.value
 
 # An empty list allows every driver.
 violations(entries) := {message |
-	allowed := [entry.driver | some entry in entries]
+	allowed := [value.get(entry, "driver", "") | some entry in entries]
 	count(allowed) > 0
 	some volume in pod.volumes
 	"flexVolume" in volume.types

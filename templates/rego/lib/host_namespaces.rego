@@ -8,6 +8,6 @@ import data.lib.pod
 violations(host_pid, host_ipc) := {message |
 	some field, allowed in {"hostPID": host_pid, "hostIPC": host_ipc}
 	pod.spec[field]
-	not allowed
+	allowed != true
 	message := sprintf("spec.%s: the host's namespace is not allowed to be used", [field])
 }

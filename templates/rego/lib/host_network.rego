@@ -10,7 +10,7 @@ violations(host_network, host_ports) := network(host_network) | ports(host_ports
 
 network(allowed) := {message |
 	pod.spec.hostNetwork
-	not allowed
+	allowed != true
 	message := "spec.hostNetwork: the host's network is not allowed to be used"
 }
 

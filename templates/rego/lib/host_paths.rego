@@ -14,7 +14,7 @@ paths(allowed) := {message |
 	count(allowed) > 0
 	some volume in host_path_volumes
 	count(matching(volume.host_path, allowed)) == 0
-	message := sprintf("%s.hostPath.path: %s is not allowed to be used, allowed are %s", [volume.path, value.text(volume.host_path), value.list([entry.pathPrefix | some entry in allowed])])
+	message := sprintf("%s.hostPath.path: %s is not allowed to be used, allowed are %s", [volume.path, value.text(volume.host_path), value.list([value.get(entry, "pathPrefix", "") | some entry in allowed])])
 }
 
 mounts(allowed) := {message |
@@ -46,6 +46,7 @@ matching(path, allowed) := [entry |
 
 # Whole segments, one trailing slash aside: `/foo` covers `/foo/` and `/foo/bar`, not `/foobar`.
 below(path, prefix) if {
+	prefix != ""
 	startswith(
 		sprintf("%s/", [trim_suffix(path, "/")]),
 		sprintf("%s/", [trim_suffix(prefix, "/")]),

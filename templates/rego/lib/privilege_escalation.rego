@@ -11,7 +11,7 @@ violations(allowed, default_value) := {message |
 }
 
 problem(allowed, default_value, container) := message if {
-	allowed == false
+	allowed != true
 	container.privilege_escalation != false
 	message := sprintf("%s.securityContext.allowPrivilegeEscalation: must be false", [container.path])
 } else := message if {

@@ -6,7 +6,7 @@ import future.keywords.in
 import data.lib.pod
 
 violations(allowed) := {message |
-	not allowed
+	allowed != true
 	some container in pod.containers
 	container.privileged
 	message := sprintf("%s.securityContext.privileged: privileged containers are not allowed", [container.path])

@@ -7,19 +7,23 @@ import data.lib.pod
 import data.lib.value
 
 violations(strategy) := {message |
-	strategy.rule != "RunAsAny"
+	rule := value.get(strategy, "rule", "")
+	rule != "RunAsAny"
 	some container in pod.containers
-	message := problem(strategy, container)
+	message := problem(rule, strategy, container)
 }
 
-problem(strategy, container) := message if {
-	strategy.rule == "MustRunAs"
+problem("MustRunAs", strategy, container) := message if {
 	message := out_of_ranges(container, object.get(strategy, "ranges", []))
 }
 
-problem(strategy, container) := message if {
-	strategy.rule == "MustRunAsNonRoot"
+problem("MustRunAsNonRoot", _, container) := message if {
 	message := root(container)
+}
+
+problem(rule, _, container) := message if {
+	not rule in ["MustRunAs", "MustRunAsNonRoot"]
+	message := sprintf("%s.securityContext.runAsUser: the policy has no rule for it", [container.path])
 }
 
 out_of_ranges(container, ranges) := message if {

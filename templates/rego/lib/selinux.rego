@@ -7,7 +7,7 @@ import data.lib.pod
 import data.lib.value
 
 violations(strategy) := {message |
-	strategy.rule == "MustRunAs"
+	value.get(strategy, "rule", "") != "RunAsAny"
 	expected := object.get(strategy, "seLinuxOptions", {})
 	some place in places
 	some message in problems(place.path, place.options, expected)
