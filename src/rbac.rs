@@ -172,6 +172,14 @@ pub enum SubjectKey {
 }
 
 impl SubjectKey {
+    /// Whether it is the user or a group of the user.
+    pub fn matches(&self, user: &UserInfo) -> bool {
+        match self {
+            Self::User(name) => *name == user.username,
+            Self::Group(name) => user.groups.contains(name),
+        }
+    }
+
     /// Returns what the subject of a binding compares, or nothing for one that cannot match anybody.
     ///
     /// `binding_namespace` is absent for a ClusterRoleBinding.
@@ -199,11 +207,7 @@ pub fn subject_matches(
     user: &UserInfo,
     binding_namespace: Option<&str>,
 ) -> bool {
-    match SubjectKey::new(subject, binding_namespace) {
-        Some(SubjectKey::User(name)) => user.username == name,
-        Some(SubjectKey::Group(name)) => user.groups.contains(&name),
-        None => false,
-    }
+    SubjectKey::new(subject, binding_namespace).is_some_and(|it| it.matches(user))
 }
 
 /// Whether the rule lets one use the policy, in one of the two API groups that the plugin asks for.

@@ -9,7 +9,7 @@ use crate::gatekeeper::{ConstraintViolation, GatekeeperAdmission, ReviewError};
 use crate::input::Inventory;
 use crate::loss::Loss;
 use crate::psp::{PspAdmission, Trial};
-use crate::rbac::{SubjectKey, service_account_user};
+use crate::rbac::service_account_user;
 use crate::requests::{self, prepare};
 use crate::resolve::Grant;
 
@@ -134,12 +134,7 @@ pub fn routes(grants: &[Grant], request: &AdmissionRequest, policy: &str) -> Vec
         .iter()
         .filter(|it| it.policies.contains(policy))
         .filter(|it| it.namespace.is_none() || it.namespace.as_ref() == Some(&request.namespace))
-        .filter(|it| {
-            identities.iter().any(|user| match &it.subject {
-                SubjectKey::User(name) => *name == user.username,
-                SubjectKey::Group(name) => user.groups.contains(name),
-            })
-        })
+        .filter(|it| identities.iter().any(|user| it.subject.matches(user)))
         .flat_map(|it| &it.routes)
         .filter(|it| it.granted.contains(policy))
         .map(ToString::to_string)

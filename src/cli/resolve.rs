@@ -82,7 +82,9 @@ pub(crate) fn run(args: &ResolveArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     let rows: Vec<Row> = grants
         .iter()
         .filter(|it| holds_in(it, args.namespace.as_deref()))
-        .filter(|it| identities.is_empty() || identities.iter().any(|user| is_for(it, user)))
+        .filter(|it| {
+            identities.is_empty() || identities.iter().any(|user| it.subject.matches(user))
+        })
         .map(|it| row(it, &inventory))
         .filter(|it| !it.policies.is_empty())
         .collect();
@@ -124,13 +126,6 @@ fn identities(args: &ResolveArgs) -> anyhow::Result<Vec<UserInfo>> {
 
 fn holds_in(grant: &Grant, namespace: Option<&str>) -> bool {
     namespace.is_none() || grant.namespace.is_none() || grant.namespace.as_deref() == namespace
-}
-
-fn is_for(grant: &Grant, user: &UserInfo) -> bool {
-    match &grant.subject {
-        SubjectKey::User(name) => *name == user.username,
-        SubjectKey::Group(name) => user.groups.contains(name),
-    }
 }
 
 fn row(grant: &Grant, inventory: &Inventory) -> Row {
