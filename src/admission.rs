@@ -1,6 +1,6 @@
 //! The question, the answer, and anyone who can answer.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::api::core::Pod;
 
@@ -26,7 +26,13 @@ pub struct UserInfo {
     /// The name, such as `alice` or `system:serviceaccount:kube-system:replicaset-controller`.
     pub username: String,
     /// The groups, normally with `system:authenticated`.
+    #[serde(deserialize_with = "null_is_empty")]
     pub groups: Vec<String>,
+}
+
+/// Clients in Go write an empty list as `null`.
+fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// A request to create or change a pod.

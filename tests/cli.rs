@@ -424,6 +424,42 @@ fn resolve_narrows_down_to_who_asks_for_what() {
 }
 
 #[test]
+fn what_is_no_request_does_not_keep_others_from_their_answer() {
+    let user = |name: &str, groups: &str| {
+        format!(
+            "{{\"kind\":\"AdmissionReview\",\"request\":{{\"uid\":\"{name}\",\"namespace\":\"shop\",\"userInfo\":{{\"username\":\"{name}\",\"groups\":{groups}}},\"object\":{{\"metadata\":{{\"name\":\"pod\"}},\"spec\":{{\"containers\":[]}}}}}}}}\n"
+        )
+    };
+    // A client in Go writes an empty list as null.
+    let stdin = format!(
+        "{}{}{}{}",
+        user("first", "null"),
+        "{\"kind\":\"Service\"}\n",
+        user("third", "{}"),
+        user("last", "[]")
+    );
+    let run = with_stdin(
+        &["review", "-f", CLUSTER, "--requests", "-", "-o", "json"],
+        &stdin,
+    );
+    let uids: Vec<Value> = run
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("it is JSON"))
+        .map(|it| it["uid"].clone())
+        .collect();
+    assert_eq!(uids, ["first", "last"]);
+    assert_eq!(run.code, 2);
+    for part in [
+        "`-`: object 2: a Service is neither",
+        "object 3: `request.userInfo`",
+        "2 objects have no answer",
+    ] {
+        assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+    }
+}
+
+#[test]
 fn reviews_are_read_from_stdin_and_answered_line_by_line() {
     let pod = |name: &str| {
         format!(

@@ -1,7 +1,7 @@
 //! `review`: what PSP decides about a pod and why, and what Gatekeeper does.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
@@ -96,21 +96,38 @@ pub(crate) fn run(args: &ReviewArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
         }),
         output: args.output,
     };
-    let mut found = false;
+    let mut tally = Tally::default();
     for path in &args.requests {
-        found |= session
-            .file(path, ui)
+        session
+            .file(path, &mut tally, ui)
             .with_context(|| format!("`{}`", path.display()))?;
     }
-    Ok(if found {
+    match tally.unanswered {
+        0 => {}
+        1 => bail!("one object has no answer"),
+        many => bail!("{many} objects have no answer"),
+    }
+    Ok(if tally.disagreed {
         ExitStatus::Found
     } else {
         ExitStatus::Done
     })
 }
 
+/// What came of all objects.
+#[derive(Default)]
+struct Tally {
+    /// Whether the two disagreed somewhere, undeclared.
+    disagreed: bool,
+    /// How many objects are no request.
+    unanswered: usize,
+}
+
 /// How the two differ, and the losses that explain it; none where nothing does.
 type Difference<'a> = (Direction, Vec<&'a Loss>);
+
+/// What both say, and how they differ, if they do.
+type Answer<'a> = (Review, Option<Difference<'a>>);
 
 struct Session<'a> {
     grants: Vec<Grant>,
@@ -121,8 +138,8 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Answers what stands in a file; returns whether the two disagreed.
-    fn file(&self, path: &PathBuf, ui: &mut Ui<'_>) -> anyhow::Result<bool> {
+    /// Answers what stands in a file; an object that is no request does not keep the others from their answers.
+    fn file(&self, path: &Path, tally: &mut Tally, ui: &mut Ui<'_>) -> anyhow::Result<()> {
         let mut reader: Box<dyn BufRead> = if path.as_os_str() == "-" {
             Box::new(BufReader::new(std::io::stdin()))
         } else {
@@ -146,30 +163,25 @@ impl Session<'_> {
             })?;
             Box::new(objects.into_iter().map(Ok))
         };
-        let mut found = false;
         let mut number = 0;
         loop {
-            let batch = objects
-                .by_ref()
-                .take(BATCH)
-                .collect::<Result<Vec<_>, _>>()?;
+            let batch: Vec<_> = objects.by_ref().take(BATCH).collect();
             if batch.is_empty() {
                 break;
             }
-            let first = number + 1;
-            number += batch.len();
-            let requests: Vec<AdmissionRequest> = batch
-                .into_iter()
-                .enumerate()
-                .map(|(index, object)| {
-                    request(self.both.inventory, self.asker.as_ref(), object)
-                        .map_err(|it| anyhow!("object {}: {it}", first + index))
-                })
-                .collect::<Result<_, _>>()?;
-            let reviews: Vec<_> = requests.into_par_iter().map(|it| self.review(it)).collect();
-            for review in reviews {
-                let (review, difference) = review?;
-                found |= matches!(&difference, Some((_, losses)) if losses.is_empty());
+            let answers: Vec<_> = batch.into_par_iter().map(|it| self.answer(it?)).collect();
+            for answer in answers {
+                number += 1;
+                let (review, difference) = match answer? {
+                    Ok(it) => it,
+                    Err(why) => {
+                        tally.unanswered += 1;
+                        let path = path.display();
+                        writeln!(ui.stderr, "error: `{path}`: object {number}: {why}")?;
+                        continue;
+                    }
+                };
+                tally.disagreed |= matches!(&difference, Some((_, losses)) if losses.is_empty());
                 match self.output {
                     Output::Json => {
                         let losses = difference.map(|it| it.1).unwrap_or_default();
@@ -182,14 +194,19 @@ impl Session<'_> {
         if number == 0 {
             bail!("there is no Pod and no AdmissionReview in it");
         }
-        Ok(found)
+        Ok(())
+    }
+
+    /// Answers an object, or tells why it is no request.
+    fn answer(&self, object: Value) -> anyhow::Result<Result<Answer<'_>, String>> {
+        match request(self.both.inventory, self.asker.as_ref(), object) {
+            Ok(request) => Ok(Ok(self.review(request)?)),
+            Err(why) => Ok(Err(why)),
+        }
     }
 
     /// Answers a request; with how the two differ, if they do, and the losses that explain it, if there are any.
-    fn review(
-        &self,
-        request: AdmissionRequest,
-    ) -> Result<(Review, Option<Difference<'_>>), ReviewError> {
+    fn review(&self, request: AdmissionRequest) -> Result<Answer<'_>, ReviewError> {
         let review = review(&self.both.psp, &self.both.gatekeeper, request)?;
         if review.is_equal() {
             return Ok((review, None));
