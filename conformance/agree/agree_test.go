@@ -37,6 +37,7 @@ func TestAnswers(t *testing.T) {
 		"no answer of ours":           {pspAdmits, gkAdmits, "", false, "error: "},
 		"no answer of the plugin":     {"", gkAdmits, weAdmit, false, "error: "},
 		"answered twice":              {pspAdmits, gkAdmits, weAdmit + "\n" + weAdmit, false, "error: "},
+		"never reaches admission":     {`{"id":"1","error":"no pod"}`, `{"id":"1","allowed":false,"error":"no pod"}`, "", false, "compared 0"},
 		"nothing asked":               {"", "", "", false, "compared 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -63,6 +64,9 @@ func TestAnswers(t *testing.T) {
 
 func TestReviews(t *testing.T) {
 	var out bytes.Buffer
+	if _, err := run([]string{"reviews"}, strings.NewReader(`{"id":"0","error":"no pod"}`), &out); err != nil || out.Len() > 0 {
+		t.Errorf("%v: %s", err, out.String())
+	}
 	request := `{"id":"1","operation":"UPDATE","namespace":"n","subresource":"status","user":{"username":"u","groups":["g"]},"object":{"a":1},"oldObject":{"b":2}}`
 	if _, err := run([]string{"reviews"}, strings.NewReader(request), &out); err != nil {
 		t.Fatal(err)

@@ -46,7 +46,9 @@ func run(args []string, in io.Reader, out io.Writer) (bool, error) {
 	}
 	switch args[0] {
 	case "reviews":
-		return true, lines.Each(in, out, admissionReview)
+		writer := bufio.NewWriter(out)
+		defer writer.Flush()
+		return true, lines.Read(in, func(line []byte) error { return writeReview(writer, line) })
 	case "check":
 		writer := bufio.NewWriter(out)
 		defer writer.Flush()
@@ -55,11 +57,11 @@ func run(args []string, in io.Reader, out io.Writer) (bool, error) {
 	return false, fmt.Errorf("unknown command %q\n%s", args[0], usage)
 }
 
-// admissionReview writes a request as an API server sends it to a webhook.
-func admissionReview(line []byte) (any, error) {
+// writeReview writes a request as an API server sends it to a webhook, unless it never gets that far.
+func writeReview(out io.Writer, line []byte) error {
 	request, err := lines.Parse(line)
-	if err != nil {
-		return nil, err
+	if err != nil || request.Error != "" {
+		return err
 	}
 	about := map[string]any{
 		"uid":       request.ID,
@@ -75,5 +77,10 @@ func admissionReview(line []byte) (any, error) {
 	if len(request.OldObject) > 0 {
 		about["oldObject"] = json.RawMessage(request.OldObject)
 	}
-	return map[string]any{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": about}, nil
+	review, err := lines.Marshal(map[string]any{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": about})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s\n", review)
+	return err
 }
