@@ -94,9 +94,12 @@ pub fn bake<'a, A: Answerers>(
         let reason = format!("an API server refuses the pod: two containers are named `{name}`");
         return baked(refused(vec![reason]));
     }
-    let added = match inventory.policies.iter().find(|it| it.name == policy) {
-        Some(chosen) => added(asked, psp::mutate_pod(chosen, asked.clone()), kubernetes),
-        None => Map::new(),
+    let chosen = inventory.policies.iter().find(|it| it.name == policy);
+    let mutated = chosen.map(|it| psp::mutate_pod(it, asked.clone()));
+    let added = mutated.map_or_else(|| Ok(Map::new()), |it| added(asked, it, kubernetes));
+    let added = match added {
+        Ok(added) => added,
+        Err(reasons) => return baked(BakeResult::Insufficient { policy, reasons }),
     };
     let (answers, patch) = if added.is_empty() {
         (Some(answers), None)
@@ -129,7 +132,15 @@ fn in_namespace(workload: &Workload, mut pod: OwnPod) -> OwnPod {
 }
 
 /// What is added to a pod that PSP has mutated, and the fields that go with annotations in it.
-fn added(pod: &Pod, mut mutated: Pod, kubernetes: Version) -> Map<String, Value> {
+///
+/// # Errors
+///
+/// Where a field says otherwise than the annotation that PSP, which does not know the field, writes.
+fn added(
+    pod: &Pod,
+    mut mutated: Pod,
+    kubernetes: Version,
+) -> Result<Map<String, Value>, Vec<String>> {
     let is_new = |it: &Pod, key: &str| pod.annotation(key) != it.annotation(key);
     if is_new(&mutated, SECCOMP_POD)
         && mutated.security("seccompProfile").is_none()
@@ -137,18 +148,41 @@ fn added(pod: &Pod, mut mutated: Pod, kubernetes: Version) -> Map<String, Value>
     {
         mutated.set_security("seccompProfile", field);
     }
+    let mut conflicts = Vec::new();
     for at in mutated.container_refs() {
-        if let Some(container) = mutated.container(at)
-            && kubernetes >= apparmor::FIELD_SINCE
-            && is_new(&mutated, &apparmor::annotation_key(container.name()))
-            && container.effective("appArmorProfile").is_none()
-            && let Some(field) = apparmor::field_for(container.app_armor_profile())
+        let Some(container) = mutated.container(at) else {
+            continue;
+        };
+        let key = apparmor::annotation_key(container.name());
+        if kubernetes < apparmor::FIELD_SINCE || !is_new(&mutated, &key) {
+            continue;
+        }
+        let profile = container.app_armor_profile();
+        let field = apparmor::field_for(profile);
+        if container
+            .own(APPARMOR_FIELD)
+            .is_some_and(|it| Some(it) != field.as_ref())
         {
-            mutated.set_container_security(at, "appArmorProfile", field);
+            let path = container.security_path(APPARMOR_FIELD);
+            conflicts.push(format!(
+                "{path} is not the default `{profile}`, which PodSecurityPolicy writes as an annotation; from Kubernetes {} on the two must not differ",
+                apparmor::FIELD_SINCE
+            ));
+        } else if let Some(field) = field
+            && container.effective(APPARMOR_FIELD) != Some(&field)
+        {
+            mutated.set_container_security(at, APPARMOR_FIELD, field);
         }
     }
-    patch::additions(&pod.0, &mutated.0)
+    if conflicts.is_empty() {
+        Ok(patch::additions(&pod.0, &mutated.0))
+    } else {
+        Err(conflicts)
+    }
 }
+
+/// The member of a security context that has the AppArmor profile.
+const APPARMOR_FIELD: &str = "appArmorProfile";
 
 /// Why the pod would not pass with nothing to fill anything in; empty where it would.
 fn what_still_fails(psp: &PspAdmission<'_>, answers: &Answers) -> Vec<String> {
@@ -177,4 +211,67 @@ fn told(violations: &[Violation]) -> Vec<String> {
     violations
         .map(|it| format!("{}: {}", it.by, it.message))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::admission::AdmissionRequest;
+
+    /// A cluster whose only policy drops `KILL`, for everybody.
+    fn inventory() -> Inventory {
+        let text = "{apiVersion: policy/v1beta1, kind: PodSecurityPolicy, metadata: {name: p}, spec: {\
+            requiredDropCapabilities: [KILL], runAsUser: {rule: RunAsAny}, seLinux: {rule: RunAsAny}, \
+            supplementalGroups: {rule: RunAsAny}, fsGroup: {rule: RunAsAny}}}";
+        let source = crate::input::Source {
+            name: "-".to_owned(),
+            text: text.to_owned(),
+        };
+        let options = crate::input::LoadOptions {
+            proc_mount_type: false,
+        };
+        let (mut inventory, _) = crate::input::load(&[source], options).unwrap();
+        crate::resolve::assume_everybody(&mut inventory);
+        inventory
+    }
+
+    #[track_caller]
+    fn check(capabilities: &Value, gatekeeper: Verdict, expected: &[&str]) {
+        let container = json!({ "name": "c", "securityContext": { "capabilities": capabilities } });
+        let pod = json!({ "spec": { "serviceAccountName": "s", "containers": [container] } });
+        let pod: Pod = serde_json::from_value(pod).unwrap();
+        let inventory = inventory();
+        let answers = Answers {
+            asked: AdmissionRequest {
+                namespace: "shop".to_owned(),
+                pod: pod.clone(),
+                ..AdmissionRequest::default()
+            },
+            psp: Verdict::Admitted { pod },
+            policy: Some("p".to_owned()),
+            gatekeeper,
+        };
+        let psp = PspAdmission::new(&inventory);
+        assert_eq!(what_still_fails(&psp, &answers), expected);
+    }
+
+    #[test]
+    fn a_pod_passes_that_nobody_changes_or_forbids() {
+        let admitted = || Verdict::Admitted {
+            pod: Pod::default(),
+        };
+        let forbidden = Verdict::Forbidden {
+            violations: vec![Violation {
+                by: "K/c".to_owned(),
+                message: "no".to_owned(),
+            }],
+        };
+        let drops = || json!({ "drop": ["KILL"] });
+        check(&drops(), admitted(), &[]);
+        check(&drops(), forbidden, &["K/c: no"]);
+        let change = "p: would still fill in spec.containers[0].securityContext.capabilities.drop: [\"KILL\"]";
+        check(&json!({}), admitted(), &[change]);
+    }
 }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
-use yaml_edit::{Mapping, YamlFile};
+use yaml_edit::{Mapping, Scalar, YamlFile};
 
 use super::patch::{apply, has_names, yaml};
 use crate::input::{self, Source};
@@ -92,14 +92,17 @@ fn read(text: &str) -> Result<Vec<Value>, String> {
 
 /// Collects the objects of a document in the order in which they are read: lists are opened.
 fn collect(mapping: Mapping, acc: &mut Vec<Mapping>) {
-    let kind = mapping.get("kind").map(|it| it.to_string());
-    let is_list = kind.is_some_and(|it| it.trim().trim_matches(['"', '\'']).ends_with("List"));
+    let kind = mapping.get("kind");
+    let kind = kind.and_then(|it| it.as_scalar().map(Scalar::as_string));
+    let kind = kind.unwrap_or_default();
+    let is_list = kind.ends_with("List");
     match mapping.get_sequence("items").filter(|_| is_list) {
         Some(items) => {
             for item in items.values().filter_map(|it| it.as_mapping().cloned()) {
                 collect(item, acc);
             }
         }
+        None if kind == "List" => {}
         None => acc.push(mapping),
     }
 }

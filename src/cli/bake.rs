@@ -27,8 +27,8 @@ use crate::version::Version;
 
 /// Write what PodSecurityPolicies fill into pods into the workloads themselves, so that they pass with no mutator at all.
 ///
-/// What is printed are strategic-merge patches of Deployments, DaemonSets, StatefulSets, ReplicaSets, ReplicationControllers,
-/// Jobs, CronJobs, PodTemplates and Pods, with the values of the policy that admits their pods today.
+/// What is printed are strategic-merge patches of everything that pods are made from, and of pods, with the values of the policy
+/// that admits the pods today.
 /// Each patched workload is asked for again: PodSecurityPolicy must admit its pods without a change, and the constraint of
 /// `migrate` as well.
 /// What belongs to another workload is left to its owner.
