@@ -252,7 +252,7 @@ fn steps(enforcement_action: EnforcementAction, bundle: &Bundle) -> Vec<Step> {
         |it: &Loss| it.direction == Direction::Stricter && it.name.contains("/default-");
     if bundle.losses.iter().any(misses_defaults) {
         res.push(step(
-            "Write into the workloads what no mutator fills in: it prints the patches, or edits the manifests with `--pods MANIFESTS --write`.",
+            "Write into the workloads what no mutator fills in: `bake` prints the patches, or edits the manifests with `--pods MANIFESTS --write`.",
             "psp2gatekeeper bake -f CLUSTER".to_owned(),
         ));
     }
