@@ -90,8 +90,8 @@ pub fn bake<'a, A: Answerers>(
         (Verdict::Admitted { .. }, policy) => policy.clone().unwrap_or_default(),
     };
     let asked = &answers.asked.pod;
-    if let Some(name) = patch::ambiguous_container(asked) {
-        let reason = format!("an API server refuses the pod: two containers are named `{name}`");
+    if let Some(why) = patch::ambiguity(asked) {
+        let reason = format!("an API server refuses the pod: {why}");
         return baked(refused(vec![reason]));
     }
     let chosen = inventory.policies.iter().find(|it| it.name == policy);

@@ -510,6 +510,11 @@ apiVersion: v1
 kind: Pod
 metadata: {{name: twins, namespace: shop}}
 spec: {{containers: [{{name: c}}, {{name: c}}]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: nobody, namespace: shop}}
+spec: {{containers: [{{image: c}}]}}
 "
     );
     let run = Place::new(&drops_net_raw(), &app).bake(&[]);
@@ -517,8 +522,9 @@ spec: {{containers: [{{name: c}}, {{name: c}}]}}
     assert_eq!(run.stdout.matches("---\n").count(), 1, "{}", run.stdout);
     for line in [
         "app.yaml:10:1: Pod shop/root: refused by PodSecurityPolicy:\n  restricted: spec.containers[0].securityContext.privileged: Invalid value: true: Privileged containers are not allowed\n",
-        "app.yaml:15:1: Pod shop/twins: refused by PodSecurityPolicy:\n  an API server refuses the pod: two containers are named `c`\n",
-        "bake: 3 workloads: 1 patched, 0 complete already, 2 refused by PodSecurityPolicy",
+        "app.yaml:15:1: Pod shop/twins: refused by PodSecurityPolicy:\n  an API server refuses the pod: spec.containers[1].name: Duplicate value: \"c\"\n",
+        "Pod shop/nobody: refused by PodSecurityPolicy:\n  an API server refuses the pod: spec.containers[0].name: Required value\n",
+        "bake: 4 workloads: 1 patched, 0 complete already, 3 refused by PodSecurityPolicy",
     ] {
         assert!(run.stderr.contains(line), "{}", run.stderr);
     }
@@ -635,6 +641,7 @@ fn baked_pods_of_the_golden_cases_pass_without_defaults() {
             continue;
         };
         let report: Value = serde_json::from_str(&run.stdout).expect("it is JSON");
+        assert_eq!(report["summary"]["insufficient"], 0, "{}", run.stderr);
         if report["summary"]["patched"] == 0 {
             continue;
         }

@@ -7,11 +7,14 @@ use yaml_edit::{ScalarValue, YamlValue};
 
 use crate::api::core::Pod;
 
-/// A container name that stands twice in one list of containers, which a patch could not tell apart.
-pub(super) fn ambiguous_container(pod: &Pod) -> Option<&str> {
+/// Why a patch could not tell the containers of a pod apart, for which an API server refuses the pod.
+pub(super) fn ambiguity(pod: &Pod) -> Option<String> {
     let mut known = BTreeSet::new();
-    let mut containers = pod.containers();
-    containers.find_map(|it| (!known.insert((it.at.list, it.name()))).then(|| it.name()))
+    pod.containers().find_map(|it| match it.name() {
+        "" => Some(format!("{}.name: Required value", it.at)),
+        name if known.insert((it.at.list, name)) => None,
+        name => Some(format!("{}.name: Duplicate value: \"{name}\"", it.at)),
+    })
 }
 
 /// Returns what the new object has more than the old one.
