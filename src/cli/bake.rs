@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use rayon::prelude::*;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use crate::bake::{BakeResult, Baked, bake, edit, to_yaml};
 use crate::cli::both::Both;
@@ -123,10 +124,9 @@ pub(crate) fn run(args: &BakeArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
     };
     if args.write {
         let edits = edit_files(&baked, &patches, &mut report.left_out);
-        for (path, text) in &edits {
-            report.files.push(path.display().to_string());
-            replace(path, text)?;
-        }
+        replace_all(&edits)?;
+        let files = edits.iter().map(|(path, _)| path.display().to_string());
+        report.files = files.collect();
     } else {
         let nameless = patches
             .keys()
@@ -239,18 +239,31 @@ fn edit_files(
     res
 }
 
-/// Replaces the content of a file, all of it or nothing.
-fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
-    let context = || format!("could not write `{}`", path.display());
-    // What a symbolic link names, not the link.
-    let path = fs::canonicalize(path).with_context(context)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut new = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
-    new.write_all(text.as_bytes()).with_context(context)?;
-    let permissions = fs::metadata(&path).with_context(context)?.permissions();
-    fs::set_permissions(new.path(), permissions).with_context(context)?;
-    new.persist(&path).with_context(context)?;
+/// Replaces the content of files; each is written whole beside the old one before the first is replaced.
+fn replace_all(edits: &[(PathBuf, String)]) -> anyhow::Result<()> {
+    let mut staged = Vec::new();
+    for (path, text) in edits {
+        staged.push(stage(path, text).with_context(|| could_not_write(path))?);
+    }
+    for (new, path) in staged {
+        new.persist(&path).with_context(|| could_not_write(&path))?;
+    }
     Ok(())
+}
+
+/// Writes what a file is to hold beside it; returns that, and the file.
+fn stage(path: &Path, text: &str) -> anyhow::Result<(NamedTempFile, PathBuf)> {
+    // What a symbolic link names, not the link.
+    let path = fs::canonicalize(path)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut new = NamedTempFile::new_in(folder)?;
+    new.write_all(text.as_bytes())?;
+    fs::set_permissions(new.path(), fs::metadata(&path)?.permissions())?;
+    Ok((new, path))
+}
+
+fn could_not_write(path: &Path) -> String {
+    format!("could not write `{}`", path.display())
 }
 
 /// The files of a kustomize component with the patches.
