@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 
+mod bake;
 mod both;
 mod cluster;
 mod diff;
@@ -68,6 +69,7 @@ enum Output {
 enum Command {
     Migrate(migrate::MigrateArgs),
     Diff(diff::DiffArgs),
+    Bake(bake::BakeArgs),
     Explain(explain::ExplainArgs),
     Review(review::ReviewArgs),
     Resolve(resolve::ResolveArgs),
@@ -132,6 +134,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, ui: &mut Ui<'_>) -> u8 {
     let res = match &cli.command {
         Command::Migrate(args) => migrate::run(args, ui),
         Command::Diff(args) => diff::run(args, ui),
+        Command::Bake(args) => bake::run(args, ui),
         Command::Explain(args) => explain::run(args, ui),
         Command::Review(args) => review::run(args, ui),
         Command::Resolve(args) => resolve::run(args, ui),

@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod api;
+pub mod bake;
 pub mod cli;
 pub mod controls;
 pub mod diagnostic;

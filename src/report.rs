@@ -11,12 +11,13 @@ use losses::{loss_summaries, some_of};
 use crate::controls::defaults::Level;
 use crate::diagnostic::Diagnostic;
 use crate::input::Inventory;
-use crate::loss::Loss;
+use crate::loss::{Direction, Loss};
 use crate::manifest::{Folder, Manifest};
 use crate::plan::{Bundle, CONSTRAINT_KIND, EnforcementAction, Mutator, Namespaces};
 use crate::rbac::CLUSTER_ADMIN;
 use crate::render::RenderError;
 
+pub mod baking;
 pub mod difference;
 mod losses;
 pub mod verification;
@@ -247,6 +248,14 @@ fn steps(enforcement_action: EnforcementAction, bundle: &Bundle) -> Vec<Step> {
             format!("kubectl get {template} -o yaml"),
         ),
     ]);
+    let misses_defaults =
+        |it: &Loss| it.direction == Direction::Stricter && it.name.contains("/default-");
+    if bundle.losses.iter().any(misses_defaults) {
+        res.push(step(
+            "Write into the workloads what no mutator fills in: `bake` prints the patches, or edits the manifests with `--pods MANIFESTS --write`.",
+            "psp2gatekeeper bake -f CLUSTER".to_owned(),
+        ));
+    }
     if enforcement_action != EnforcementAction::Deny {
         res.push(step(
             "When nothing unexpected shows up, let it forbid: run the same command with `--enforcement-action deny` and apply the constraint again.",

@@ -26,10 +26,24 @@ const EDGES: &[(&str, &[&str])] = &[
     ("admission", &["api"]),
     ("api", &[]),
     (
+        "bake",
+        &[
+            "admission",
+            "api",
+            "controls",
+            "input",
+            "psp",
+            "requests",
+            "verify",
+            "version",
+        ],
+    ),
+    (
         "cli",
         &[
             "admission",
             "api",
+            "bake",
             "controls",
             "diagnostic",
             "diff",
@@ -90,6 +104,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "report",
         &[
             "admission",
+            "bake",
             "controls",
             "diagnostic",
             "diff",
@@ -100,6 +115,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "rbac",
             "render",
             "verify",
+            "version",
         ],
     ),
     (

@@ -149,7 +149,7 @@ fn treatments(
         now: None,
         as_if_deny: true,
     };
-    pods(&inventory.workloads)
+    pods(&inventory.workloads, &[])
         .into_par_iter()
         .map(|it| treat(&both.psp, &both, losses, it))
         .collect::<Result<_, _>>()

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::cli::Ui;
 use crate::cli::cluster::{Cluster, ClusterArgs, Env, Listing};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::input::{self, Inventory, LoadOptions, Source};
+use crate::input::{self, Inventory, LoadOptions, Source, Workload};
 
 /// Where PodSecurityPolicies, RBAC objects and workloads come from.
 #[derive(Args, Debug)]
@@ -60,12 +60,35 @@ pub(crate) fn load(
 ) -> anyhow::Result<(Inventory, Vec<Diagnostic>)> {
     let sources = match Cluster::named(&args.cluster) {
         Some(cluster) => of_cluster(cluster)?,
-        None => sources(args)?,
+        None => sources(&args.filename, args.recursive)?,
     };
+    load_sources(&sources, args, ui)
+}
+
+/// Reads the workloads in more files and directories.
+///
+/// # Errors
+///
+/// As of [`load`].
+pub(crate) fn workloads(
+    args: &InputArgs,
+    paths: &[PathBuf],
+    ui: &mut Ui<'_>,
+) -> anyhow::Result<Vec<Workload>> {
+    let (inventory, diagnostics) = load_sources(&sources(paths, args.recursive)?, args, ui)?;
+    tell(&diagnostics, ui)?;
+    Ok(inventory.workloads)
+}
+
+fn load_sources(
+    sources: &[Source],
+    args: &InputArgs,
+    ui: &mut Ui<'_>,
+) -> anyhow::Result<(Inventory, Vec<Diagnostic>)> {
     let options = LoadOptions {
         proc_mount_type: args.feature_gates.last().copied().unwrap_or(false),
     };
-    input::load(&sources, options).or_else(|error| {
+    input::load(sources, options).or_else(|error| {
         for it in &error.errors {
             let text = sources
                 .iter()
@@ -101,9 +124,9 @@ fn of_cluster(cluster: Cluster<'_>) -> anyhow::Result<Vec<Source>> {
     Ok(kinds.map(source).collect())
 }
 
-fn sources(args: &InputArgs) -> anyhow::Result<Vec<Source>> {
+fn sources(paths: &[PathBuf], recursive: bool) -> anyhow::Result<Vec<Source>> {
     let mut res = Vec::new();
-    for path in &args.filename {
+    for path in paths {
         if path.as_os_str() == "-" {
             let mut bytes = Vec::new();
             std::io::stdin()
@@ -112,12 +135,12 @@ fn sources(args: &InputArgs) -> anyhow::Result<Vec<Source>> {
             res.push(source("-".to_owned(), bytes)?);
         } else if path.is_dir() {
             let mut files = Vec::new();
-            find(path, args.recursive, &mut files)?;
+            find(path, recursive, &mut files)?;
             if files.is_empty() {
                 bail!(
                     "there is no `.yaml`, `.yml` or `.json` file in `{}`{}",
                     path.display(),
-                    if args.recursive {
+                    if recursive {
                         ""
                     } else {
                         " itself; `-R` looks into its subdirectories"
@@ -157,7 +180,12 @@ fn find(directory: &Path, recursive: bool, acc: &mut Vec<PathBuf>) -> anyhow::Re
     Ok(())
 }
 
-fn read(path: &Path) -> anyhow::Result<Source> {
+/// Reads a file.
+///
+/// # Errors
+///
+/// When it cannot be read, or is not UTF-8.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Source> {
     let bytes = fs::read(path).with_context(|| format!("could not read `{}`", path.display()))?;
     source(path.display().to_string(), bytes)
 }

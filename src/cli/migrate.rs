@@ -18,10 +18,10 @@ use crate::resolve::{self, Grant};
 use crate::version::Version;
 
 /// The release of Gatekeeper that the output is for, where nobody says.
-const GATEKEEPER: Version = Version::new(3, 23);
+pub(crate) const GATEKEEPER: Version = Version::new(3, 23);
 
 /// The release of Kubernetes that the output is for, where nobody says.
-const KUBERNETES: Version = Version::new(1, 24);
+pub(crate) const KUBERNETES: Version = Version::new(1, 24);
 
 /// Write the Gatekeeper manifests that decide as the PodSecurityPolicies did, and a report.
 #[derive(Args, Debug)]

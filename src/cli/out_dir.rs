@@ -16,6 +16,9 @@ pub(crate) const REPORT: &str = "report.json";
 /// The same of a snapshot.
 pub(crate) const SNAPSHOT: &str = "snapshot.json";
 
+/// The same of patches for workloads.
+pub(crate) const BAKING: &str = "baking.json";
+
 /// A file to write, below the output directory.
 #[derive(Debug)]
 pub(crate) struct File {
@@ -24,6 +27,11 @@ pub(crate) struct File {
 }
 
 impl File {
+    /// Where it goes, relative to the output directory.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(crate) fn new(path: impl Into<String>, text: String) -> Self {
         Self {
             path: path.into(),
@@ -39,6 +47,8 @@ pub(crate) enum Writer {
     Migrate,
     /// `snapshot`, in [`SNAPSHOT`].
     Snapshot,
+    /// `bake`, in [`BAKING`].
+    Bake,
 }
 
 /// The part of an earlier report or snapshot that says what it wrote.
@@ -179,6 +189,7 @@ fn earlier_files(directory: &Path, writer: Writer) -> Vec<PathBuf> {
     let (index, kind) = match writer {
         Writer::Migrate => (REPORT, "Report"),
         Writer::Snapshot => (SNAPSHOT, "Snapshot"),
+        Writer::Bake => (BAKING, "Baking"),
     };
     let Some(earlier) = fs::read(directory.join(index))
         .ok()

@@ -36,7 +36,7 @@ use crate::loss::Direction;
 use crate::version::Version;
 
 /// The first release of Kubernetes with a field for the profile.
-const FIELD_SINCE: Version = Version::new(1, 30);
+pub(crate) const FIELD_SINCE: Version = Version::new(1, 30);
 
 /// The control `apparmor`.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,7 @@ impl Semantics for AppArmor {
             && let Some(container) = pod.container(at)
             && container.app_armor_profile().is_empty()
         {
-            let key = format!("{APPARMOR_CONTAINER_PREFIX}{}", container.name());
+            let key = annotation_key(container.name());
             pod.set_annotation(&key, default);
         }
     }
@@ -91,7 +91,7 @@ impl Semantics for AppArmor {
         let Some(allowed) = psp.spec.app_armor.allowed.as_deref() else {
             return;
         };
-        let key = format!("{APPARMOR_CONTAINER_PREFIX}{}", container.name());
+        let key = annotation_key(container.name());
         let path = format!("pod.metadata.annotations[{key}]");
         match container.app_armor_profile() {
             "" => acc.push(FieldError::forbidden(path, "AppArmor profile must be set")),
@@ -167,8 +167,13 @@ impl Translate for AppArmor {
     }
 }
 
+/// The key of the annotation of a container.
+pub(crate) fn annotation_key(container: &str) -> String {
+    format!("{APPARMOR_CONTAINER_PREFIX}{container}")
+}
+
 /// The field that says the same as the annotation of a container.
-fn field_for(profile: &str) -> Option<Value> {
+pub(crate) fn field_for(profile: &str) -> Option<Value> {
     match profile.strip_prefix(LOCALHOST_PREFIX) {
         Some(name) => Some(json!({ "type": "Localhost", "localhostProfile": name })),
         None if profile == RUNTIME_DEFAULT => Some(json!({ "type": "RuntimeDefault" })),

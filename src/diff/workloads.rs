@@ -51,10 +51,11 @@ pub struct Treatment {
 
 /// Returns the workloads whose pods are to be asked for, each with its pod.
 ///
-/// What belongs to another workload of the input is left out: its owner says what is asked for next.
-pub fn pods(workloads: &[Workload]) -> Vec<(&Workload, OwnPod)> {
+/// What belongs to another workload, of these or of the `others`, is left out: its owner says what is asked for next.
+pub fn pods<'a>(workloads: &'a [Workload], others: &[Workload]) -> Vec<(&'a Workload, OwnPod)> {
     let known: BTreeSet<(&str, &str, &str)> = workloads
         .iter()
+        .chain(others)
         .map(|it| (it.kind.as_str(), it.namespace.as_str(), it.name.as_str()))
         .collect();
     workloads

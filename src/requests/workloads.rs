@@ -49,11 +49,10 @@ pub fn own_pod(object: &Value) -> Option<OwnPod> {
     if kind == "Pod" {
         return Some(live(object.as_object()?));
     }
-    let template = match kind {
-        "CronJob" => object.pointer("/spec/jobTemplate/spec/template")?,
-        "PodTemplate" => object.get("template")?,
-        _ => object.pointer("/spec/template")?,
-    };
+    let mut template = object;
+    for key in template_path(kind) {
+        template = template.get(key)?;
+    }
     let mut pod = Pod(template.as_object()?.clone());
     let name = text("/metadata/name");
     pod.set(&["metadata", "name"], name.into());
@@ -72,6 +71,16 @@ pub fn own_pod(object: &Value) -> Option<OwnPod> {
         has_controller: controller(kind).is_some(),
         recorded: None,
     })
+}
+
+/// Returns where an object of a kind keeps what its pods are made from; empty for a Pod.
+pub fn template_path(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "Pod" => &[],
+        "CronJob" => &["spec", "jobTemplate", "spec", "template"],
+        "PodTemplate" => &["template"],
+        _ => &["spec", "template"],
+    }
 }
 
 /// Returns the identity of the controller that makes pods for a kind of object, if one does.

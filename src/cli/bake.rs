@@ -1,0 +1,315 @@
+//! `bake`: what PSP fills in, made explicit in the workloads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use rayon::prelude::*;
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+
+use crate::bake::{BakeResult, Baked, bake, edit, to_yaml};
+use crate::cli::both::Both;
+use crate::cli::files::{self, InputArgs};
+use crate::cli::out_dir::{self, File, Writer};
+use crate::cli::{ExitStatus, Output, Ui, migrate};
+use crate::diff::workloads::pods;
+use crate::gatekeeper::GatekeeperAdmission;
+use crate::input::{Inventory, Workload};
+use crate::plan::{EnforcementAction, PlanOptions, plan};
+use crate::psp::PspAdmission;
+use crate::render::{environment, render};
+use crate::report::baking::BakeReport;
+use crate::resolve;
+use crate::version::Version;
+
+/// Write what PodSecurityPolicies fill into pods into the workloads themselves, so that they pass with no mutator at all.
+///
+/// What is printed are strategic-merge patches of everything that pods are made from, and of pods, with the values of the policy
+/// that admits the pods today.
+/// Each patched workload is asked for again: PodSecurityPolicy must admit its pods without a change, and the constraint of
+/// `migrate` as well.
+/// What belongs to another workload is left to its owner.
+///
+/// A seccomp profile is written as the annotation that PodSecurityPolicy reads and as the field that later releases read; an AppArmor
+/// profile as annotations, and with --kubernetes-version 1.30 or later also as fields.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct BakeArgs {
+    #[command(flatten)]
+    input: InputArgs,
+
+    /// File or directory with the workloads to bake, instead of those of the input, which then says who may use what; may be
+    /// repeated.
+    #[arg(long, value_name = "PATH")]
+    pods: Vec<PathBuf>,
+
+    /// The namespace of workloads whose manifest has none.
+    #[arg(short, long, default_value = "default", value_name = "NAMESPACE")]
+    namespace: String,
+
+    /// Write the patches into the files of the workloads, whose comments and order stay; what cannot be edited is printed.
+    #[arg(long, conflicts_with = "out_dir")]
+    write: bool,
+
+    /// Write a directory with a kustomize component that has the patches.
+    #[arg(long, value_name = "DIR")]
+    out_dir: Option<PathBuf>,
+
+    /// Write to the directory even if it holds something that this program did not write; that stays.
+    #[arg(long, requires = "out_dir")]
+    force: bool,
+
+    /// The release of Kubernetes that the workloads are to run on; AppArmor profiles are fields since 1.30.
+    #[arg(long, default_value_t = migrate::KUBERNETES, value_name = "VERSION")]
+    kubernetes_version: Version,
+
+    /// Take it that everybody may use every policy, where the input has no RBAC objects.
+    #[arg(long, value_enum, value_name = "WHOM")]
+    assume_grant: Option<migrate::AssumeGrant>,
+
+    /// How to write it.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  # What do the workloads of a cluster rely on?
+  psp2gatekeeper bake -f cluster
+
+  # Write it into the manifests of a repository, for the policies of that cluster
+  psp2gatekeeper bake -f cluster --pods deploy/shop -R -n shop --write
+
+  # As a component for the `components` of a kustomization.yaml
+  psp2gatekeeper bake -f cluster --pods deploy/shop --out-dir deploy/baked
+
+Exit codes: 0 done; 1 a workload is not baked, because PodSecurityPolicy refuses it, or its manifest cannot be edited or has no name; 2 could not be done, and nothing was written.";
+
+pub(crate) fn run(args: &BakeArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus> {
+    let (mut inventory, diagnostics) = files::load(&args.input, ui)?;
+    files::tell(&diagnostics, ui)?;
+    migrate::check(&inventory, args.assume_grant)?;
+    if args.assume_grant.is_some() {
+        resolve::assume_everybody(&mut inventory);
+    }
+    let others = std::mem::take(&mut inventory.workloads);
+    let (mut workloads, others) = if args.pods.is_empty() {
+        (others, Vec::new())
+    } else {
+        (files::workloads(&args.input, &args.pods, ui)?, others)
+    };
+    for workload in &mut workloads {
+        if workload.object.pointer("/metadata/namespace").is_none() {
+            workload.namespace.clone_from(&args.namespace);
+        }
+    }
+    let baked = bake_all(&inventory, &workloads, &others, args.kubernetes_version)?;
+    let patches: BTreeMap<usize, &Value> = baked
+        .iter()
+        .enumerate()
+        .filter_map(|(position, it)| match &it.result {
+            BakeResult::Patched { patch, .. } => Some((position, patch)),
+            _ => None,
+        })
+        .collect();
+    let mut report = BakeReport {
+        kubernetes: args.kubernetes_version,
+        baked: &baked,
+        left_out: BTreeMap::new(),
+        files: Vec::new(),
+    };
+    if args.write {
+        let edits = edit_files(&baked, &patches, &mut report.left_out);
+        replace_all(&edits)?;
+        let files = edits.iter().map(|(path, _)| path.display().to_string());
+        report.files = files.collect();
+    } else {
+        let nameless = patches
+            .keys()
+            .filter(|it| baked.get(**it).is_some_and(is_nameless));
+        let why = || "it has no name that a patch could have; --write does without".to_owned();
+        report.left_out = nameless.map(|it| (*it, why())).collect();
+    }
+    // What is not written anywhere else goes to stdout.
+    let printed =
+        |it: &&usize| args.out_dir.is_none() && report.left_out.contains_key(it) == args.write;
+    let printed: Vec<&Value> = patches
+        .iter()
+        .filter(|(it, _)| printed(it))
+        .map(|it| *it.1)
+        .collect();
+    if let Some(directory) = &args.out_dir {
+        let mut files = component(&baked, &patches, &report.left_out);
+        report.files = files.iter().map(|it| it.path().to_owned()).collect();
+        files.push(File::new(
+            out_dir::BAKING,
+            format!("{}\n", serde_json::to_string_pretty(&report.to_json())?),
+        ));
+        out_dir::write(directory, Writer::Bake, &files, args.force)?;
+    }
+    match args.output {
+        Output::Json => {
+            let json = serde_json::to_string_pretty(&report.to_json())?;
+            writeln!(ui.stdout, "{json}")?;
+        }
+        Output::Text => {
+            for patch in printed {
+                write!(ui.stdout, "---\n{}", to_yaml(patch))?;
+            }
+        }
+    }
+    report.write_text(ui.stderr)?;
+    Ok(if report.is_all_baked() {
+        ExitStatus::Done
+    } else {
+        ExitStatus::Found
+    })
+}
+
+/// Bakes all workloads that belong to no other one, in their order.
+fn bake_all<'a>(
+    inventory: &Inventory,
+    workloads: &'a [Workload],
+    others: &[Workload],
+    kubernetes: Version,
+) -> anyhow::Result<Vec<Baked<'a>>> {
+    let options = PlanOptions {
+        enforcement_action: EnforcementAction::Deny,
+        mutators: false,
+        gatekeeper: migrate::GATEKEEPER,
+        kubernetes,
+    };
+    let bundle = plan(inventory, &resolve::grants(inventory), options);
+    let manifests = render(&bundle, &environment()?)?;
+    let both = Both {
+        inventory,
+        psp: PspAdmission::new(inventory),
+        gatekeeper: GatekeeperAdmission::from_manifests(&manifests, &inventory.namespaces)?,
+        now: None,
+        as_if_deny: true,
+    };
+    pods(workloads, others)
+        .into_par_iter()
+        .map(|it| bake(inventory, &both.psp, &both, kubernetes, it))
+        .collect::<Result<_, _>>()
+        .context("an answer of Gatekeeper cannot be known")
+}
+
+fn is_nameless(baked: &Baked<'_>) -> bool {
+    baked.workload.name.is_empty()
+}
+
+/// Edits the files of the workloads; returns the new texts of those that change, and adds to `left_out` what does not.
+fn edit_files(
+    baked: &[Baked<'_>],
+    patches: &BTreeMap<usize, &Value>,
+    left_out: &mut BTreeMap<usize, String>,
+) -> Vec<(PathBuf, String)> {
+    let mut by_file: BTreeMap<&str, Vec<(usize, &Value, &Value)>> = BTreeMap::new();
+    for (position, patch) in patches {
+        if let Some(Baked { workload, .. }) = baked.get(*position) {
+            let of_file = by_file.entry(&workload.location.file).or_default();
+            of_file.push((*position, &workload.object, patch));
+        }
+    }
+    let mut res = Vec::new();
+    for (file, edits) in by_file {
+        let path = Path::new(file);
+        let source = match files::read(path) {
+            Ok(source) if path.is_file() => source,
+            _ => {
+                let why = || format!("`{file}` is no file that can be written");
+                left_out.extend(edits.iter().map(|it| (it.0, why())));
+                continue;
+            }
+        };
+        let pairs: Vec<_> = edits.iter().map(|it| (it.1, it.2)).collect();
+        let edited = edit(&source, &pairs);
+        for (position, why) in edited.left_out {
+            left_out.extend(edits.get(position).map(|it| (it.0, why)));
+        }
+        if edited.text != source.text {
+            res.push((path.to_owned(), edited.text));
+        }
+    }
+    res
+}
+
+/// Replaces the content of files; each is written whole beside the old one before the first is replaced.
+fn replace_all(edits: &[(PathBuf, String)]) -> anyhow::Result<()> {
+    let mut staged = Vec::new();
+    for (path, text) in edits {
+        staged.push(stage(path, text).with_context(|| could_not_write(path))?);
+    }
+    for (new, path) in staged {
+        new.persist(&path).with_context(|| could_not_write(&path))?;
+    }
+    Ok(())
+}
+
+/// Writes what a file is to hold beside it; returns that, and the file.
+fn stage(path: &Path, text: &str) -> anyhow::Result<(NamedTempFile, PathBuf)> {
+    // What a symbolic link names, not the link.
+    let path = fs::canonicalize(path)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut new = NamedTempFile::new_in(folder)?;
+    new.write_all(text.as_bytes())?;
+    fs::set_permissions(new.path(), fs::metadata(&path)?.permissions())?;
+    Ok((new, path))
+}
+
+fn could_not_write(path: &Path) -> String {
+    format!("could not write `{}`", path.display())
+}
+
+/// The files of a kustomize component with the patches.
+fn component(
+    baked: &[Baked<'_>],
+    patches: &BTreeMap<usize, &Value>,
+    left_out: &BTreeMap<usize, String>,
+) -> Vec<File> {
+    let mut names = BTreeSet::new();
+    let mut res = Vec::new();
+    for (position, patch) in patches {
+        if let Some(Baked { workload, .. }) = baked.get(*position)
+            && !left_out.contains_key(position)
+        {
+            let name = file_name(workload, &mut names);
+            res.push(File::new(name, to_yaml(patch)));
+        }
+    }
+    let paths = res.iter().map(|it| json!({ "path": it.path() }));
+    let component = json!({
+        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
+        "kind": "Component",
+        "patches": paths.collect::<Vec<_>>(),
+    });
+    res.push(File::new("kustomization.yaml", to_yaml(&component)));
+    res
+}
+
+/// A path that no workload before has: its namespace, kind and name, without what would lead elsewhere.
+fn file_name(workload: &Workload, names: &mut BTreeSet<String>) -> String {
+    let plain = |text: &str| -> String {
+        let plain = |it: char| it.is_ascii_alphanumeric() || it == '-';
+        let chars = text.to_lowercase().chars().collect::<Vec<_>>();
+        chars
+            .into_iter()
+            .map(|it| if plain(it) { it } else { '_' })
+            .collect()
+    };
+    let [namespace, kind, name] =
+        [&workload.namespace, &workload.kind, &workload.name].map(|it| plain(it));
+    let stem = format!("{namespace}/{kind}-{name}");
+    let mut res = format!("{stem}.yaml");
+    let mut number = 1;
+    while !names.insert(res.clone()) {
+        number += 1;
+        res = format!("{stem}-{number}.yaml");
+    }
+    res
+}
