@@ -1,5 +1,9 @@
 //! How long it takes to verify the pods of a cluster, equal ones once: the whole command, without the start of a process.
-#![expect(clippy::expect_used, reason = "a benchmark may panic")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "a benchmark writes its input, and may panic"
+)]
 
 use std::ffi::OsString;
 use std::fs::{self, File};
