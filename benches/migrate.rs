@@ -49,19 +49,19 @@ fn manifests(inventory: &Inventory) -> Vec<Manifest> {
     render(&bundle, &environment).expect("it renders")
 }
 
-#[divan::bench(args = TENANTS)]
+#[divan::bench(args = tenants::sizes(&TENANTS))]
 fn read(bencher: Bencher<'_, '_>, tenants: usize) {
     let sources = source(tenants);
     bencher.bench(|| load(&sources));
 }
 
-#[divan::bench(args = TENANTS)]
+#[divan::bench(args = tenants::sizes(&TENANTS))]
 fn resolve_grants(bencher: Bencher<'_, '_>, tenants: usize) {
     let inventory = load(&source(tenants));
     bencher.bench(|| resolve::grants(&inventory));
 }
 
-#[divan::bench(args = TENANTS)]
+#[divan::bench(args = tenants::sizes(&TENANTS))]
 fn migrate(bencher: Bencher<'_, '_>, tenants: usize) {
     let sources = source(tenants);
     let written = manifests(&load(&sources));

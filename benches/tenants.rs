@@ -9,6 +9,15 @@ use serde_json::{Map, Value, json};
 /// How many containers a workload may have.
 const MOST_CONTAINERS: usize = 3;
 
+/// The sizes to measure; a small one alone where the benchmarks are only tried out, with `--test`.
+pub(crate) fn sizes(all: &[usize]) -> Vec<usize> {
+    if std::env::args().any(|it| it == "--test") {
+        vec![10]
+    } else {
+        all.to_vec()
+    }
+}
+
 /// The name of a tenant, and of its namespace, its policy, its role and its binding.
 fn tenant(number: usize) -> String {
     format!("tenant-{number:05}")

@@ -19,7 +19,7 @@ mod tenants;
 
 /// Whatever the number of pods, they are those of so many workloads.
 const WORKLOADS: usize = 300;
-const TENANTS: usize = 50;
+const TENANTS: usize = 3;
 
 fn main() {
     divan::main();
@@ -44,7 +44,7 @@ fn write_pods(path: &Path, pods: usize) {
     out.flush().expect("it can be written");
 }
 
-#[divan::bench(args = [1_000, 10_000, 150_000], sample_count = 3, sample_size = 1)]
+#[divan::bench(args = tenants::sizes(&[1_000, 10_000, 150_000]), sample_count = 3, sample_size = 1)]
 fn verify(bencher: Bencher<'_, '_>, pods: usize) {
     let directory = tempfile::tempdir().expect("a directory can be made");
     let [cluster, dump] = ["cluster.yaml", "pods.json"].map(|it| directory.path().join(it));

@@ -53,14 +53,17 @@ func library(cluster []string) error {
 		}
 		constraints := policy.Spec.constraints()
 		for _, kind := range slices.Sorted(maps.Keys(constraints)) {
+			pods := map[string]any{"apiGroups": []string{""}, "kinds": []string{"Pod"}}
+			spec := map[string]any{"match": map[string]any{"kinds": []any{pods}}}
+			// Templates without parameters refuse even an empty object of them.
+			if len(constraints[kind]) > 0 {
+				spec["parameters"] = constraints[kind]
+			}
 			written, err := lines.Marshal(map[string]any{
 				"apiVersion": "constraints.gatekeeper.sh/v1beta1",
 				"kind":       kind,
 				"metadata":   map[string]any{"name": policy.Metadata.Name},
-				"spec": map[string]any{
-					"match":      map[string]any{"kinds": []any{map[string]any{"apiGroups": []string{""}, "kinds": []string{"Pod"}}}},
-					"parameters": constraints[kind],
-				},
+				"spec":       spec,
 			})
 			if err != nil {
 				return err
