@@ -11,6 +11,7 @@ use std::io::{self, BufWriter, Write};
 
 use anyhow::{Context, bail};
 
+#[expect(dead_code, reason = "benchmarks choose sizes, which are given here")]
 #[path = "../benches/tenants.rs"]
 mod tenants;
 
