@@ -53,6 +53,10 @@ pub const CODES: &[(&str, &str)] = &[
         "Whoever may use the policy may use a wider one too, which admits every pod that this one admits as it stands. So it never decides, and the constraint does without it where that is so.",
     ),
     (
+        "too-many-mutators",
+        "Namespaces want so many different values of one field that a mutator for each would slow down the admission of every pod: Gatekeeper cannot look a value up by namespace. So none is written, and a pod that leaves the field open is refused there, as a loss tells. Let the authors set the field, or raise `--max-mutators`.",
+    ),
+    (
         "unknown-field",
         "An API server drops a field that it does not know. If it is misspelled, the policy has never done what its author meant; mend it and run again.",
     ),

@@ -35,8 +35,11 @@ pub struct Loss {
     pub name: String,
     /// Which way.
     pub direction: Direction,
-    /// The PSP.
+    /// The PSP; `*` stands for all.
     pub psp: String,
+    /// The other PSPs of which the same is true, sorted; the namespaces and subjects are those of all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alike: Vec<String>,
     /// Its field, such as `spec.runAsUser`, or annotation.
     pub field: String,
     /// The namespaces that it reaches, sorted; `*` stands for all.
@@ -45,7 +48,7 @@ pub struct Loss {
     pub subjects: Vec<String>,
     /// One sentence, lower case, without a full stop.
     pub why: String,
-    /// A request that shows it.
+    /// A request that shows it, of the first PSP.
     pub witness: AdmissionRequest,
 }
 
@@ -54,6 +57,23 @@ impl Loss {
     pub fn control(&self) -> &str {
         self.name.split('/').next().unwrap_or_default()
     }
+
+    /// Whether it is about the PSP by name, and not about all.
+    pub fn is_about(&self, psp: &str) -> bool {
+        self.psp == psp
+            || self
+                .alike
+                .binary_search_by(|it| it.as_str().cmp(psp))
+                .is_ok()
+    }
+
+    /// The PSP, and how many others it is about.
+    pub fn policies(&self) -> String {
+        match self.alike.len() {
+            0 => self.psp.clone(),
+            others => format!("{} and {others} more", self.psp),
+        }
+    }
 }
 
 impl fmt::Display for Loss {
@@ -61,7 +81,11 @@ impl fmt::Display for Loss {
         write!(
             f,
             "loss[{}, {}]: PodSecurityPolicy {}: `{}`: {}",
-            self.name, self.direction, self.psp, self.field, self.why
+            self.name,
+            self.direction,
+            self.policies(),
+            self.field,
+            self.why
         )
     }
 }

@@ -21,8 +21,10 @@ use crate::rbac::{Granted, SubjectKey};
 use crate::resolve::Grant;
 use crate::version::Version;
 
+use alike::Kinds;
 use usage::Usage;
 
+mod alike;
 mod bystanders;
 mod exceptions;
 mod families;
@@ -71,6 +73,8 @@ pub struct PlanOptions {
     pub enforcement_action: EnforcementAction,
     /// Whether mutators fill in defaults.
     pub mutators: bool,
+    /// With more values of one field than this, only those are filled in that hold in all namespaces but some.
+    pub max_mutators: usize,
     /// The release of Gatekeeper that the output runs on.
     pub gatekeeper: Version,
     /// The release of Kubernetes that the output runs on.
@@ -157,9 +161,11 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
     let mut policies = BTreeMap::new();
     let mut representatives = BTreeMap::new();
     let mut merged = BTreeMap::new();
+    let mut kinds = Kinds::default();
     let mut by_content = BTreeMap::<String, &PodSecurityPolicy>::new();
     for psp in &inventory.policies {
         let parameters = parameters(&psp.spec);
+        kinds.add(&psp.name, &parameters);
         let content = format!("{parameters:?}");
         let first = *by_content.entry(content).or_insert(psp);
         representatives.insert(psp.name.as_str(), first);
@@ -202,14 +208,16 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
     }
     let mut diagnostics = superfluous.diagnostics();
     diagnostics.extend(open_to_everybody(inventory, grants));
-    diagnostics.sort();
     let mutators = if options.mutators {
-        mutators::mutators(inventory, grants, options.kubernetes)
+        let (mutators, more) = mutators::mutators(inventory, grants, options);
+        diagnostics.extend(more);
+        mutators
     } else {
         Vec::new()
     };
+    diagnostics.sort();
     let usage = Usage::new(inventory, grants);
-    let mut losses = losses::losses(inventory, &usage, &mutators, options.kubernetes);
+    let mut losses = losses::losses(inventory, &usage, &mutators, &kinds, options.kubernetes);
     losses.extend(bystanders::losses(
         inventory,
         grants,

@@ -156,12 +156,12 @@ fn render_tables(tables: &Tables, environment: &Environment<'_>) -> Result<Strin
         .families
         .iter()
         .map(|family| {
-            let fields: BTreeMap<&str, String> = family
-                .fields
+            let own: BTreeMap<&str, String> = family
+                .own
                 .iter()
                 .map(|(field, pattern)| (*field, rego(pattern)))
                 .collect();
-            context! { fields, rows => Serde(&family.rows) }
+            context! { shared => Serde(&family.shared), own, rows => Serde(&family.rows) }
         })
         .collect();
     let template = environment.get_template("tables.rego.j2")?;

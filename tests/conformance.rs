@@ -137,6 +137,7 @@ fn gatekeeper(inventory: &Inventory) -> Result<GatekeeperAdmission, Failed> {
     let options = PlanOptions {
         enforcement_action: EnforcementAction::Deny,
         mutators: false,
+        max_mutators: 100,
         gatekeeper: Version::new(3, 23),
         kubernetes: Version::new(1, 24),
     };

@@ -90,6 +90,7 @@ subjects: [{subject}]
         let options = PlanOptions {
             enforcement_action: EnforcementAction::Deny,
             mutators: true,
+            max_mutators: 100,
             gatekeeper: Version::new(3, 23),
             kubernetes: Version::new(1, 24),
         };

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"conformance/lines"
 
@@ -27,6 +28,8 @@ const usage = `usage: gatekeeper COMMAND --manifests PATH... [--cluster PATH]...
   mutate     the requests after mutation
   validate   what the constraints decide
   run        mutate, the command of --between, validate
+  library    constraints of the gatekeeper-library for the policies of the cluster, to be measured beside
+  bench      what the requests cost, in one JSON object; each is put over and over, for --seconds in all
 `
 
 func main() {
@@ -49,17 +52,22 @@ func run(args []string) error {
 	flags.Var(&cluster, "cluster", "file or folder with the namespaces of the cluster; may be repeated")
 	crds := flags.String("crds", "", "folder with Gatekeeper's CRDs; without it their schemas are not looked at")
 	between := flags.String("between", "cat", "shell command for what happens between mutating and validating admission")
+	seconds := flags.Float64("seconds", 3, "how long to measure")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
+	if args[0] == "library" {
+		return library(cluster)
+	}
 
 	engine, err := newEngine(*crds)
 	if err != nil {
 		return err
 	}
+	loading := startStopwatch()
 	problems, err := engine.load(manifests, cluster)
 	if err != nil {
 		return err
@@ -84,6 +92,8 @@ func run(args []string) error {
 		return lines.Each(os.Stdin, os.Stdout, engine.validateLine)
 	case "run":
 		return engine.run(*between)
+	case "bench":
+		return engine.bench(loading, time.Duration(*seconds*float64(time.Second)))
 	}
 	return fmt.Errorf("unknown command %q\n%s", args[0], usage)
 }

@@ -4,7 +4,9 @@
 //! What the engine is known to read or evaluate otherwise than OPA is refused, or rewritten by [`super::hoist`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::{NonZeroU32, NonZeroUsize};
 
+use regorus::utils::limits::PolicyLengthConfig;
 use regorus::{CompiledPolicy, Engine};
 use serde_json::Value;
 
@@ -70,6 +72,12 @@ fn compile_modules(entry: &str, libs: &[String], v1: bool) -> Result<CompiledPol
 fn new_engine(v1: bool) -> Engine {
     let mut engine = Engine::new();
     engine.set_rego_v0(!v1);
+    // OPA has no such limits, and tables of many tenants have long lines.
+    engine.set_policy_length_config(PolicyLengthConfig {
+        max_col: NonZeroU32::MAX,
+        max_file_bytes: NonZeroUsize::MAX,
+        max_lines: NonZeroUsize::MAX,
+    });
     engine
 }
 

@@ -60,6 +60,7 @@ pub(super) fn losses(
                 name: format!("{control}/{}", what.name()),
                 direction: what.direction(),
                 psp: found.psp.name.clone(),
+                alike: Vec::new(),
                 field: found.field.to_owned(),
                 namespaces: search.reach.names.iter().cloned().collect(),
                 subjects: names.clone(),

@@ -4,18 +4,20 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::controls::translate::Parameters;
 
 /// The fewest policies that are worth a table.
-const FEWEST: usize = 8;
+pub(super) const FEWEST: usize = 8;
 
 /// Policies that are alike but for some values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Family {
-    /// What they have in common, by field.
-    pub fields: BTreeMap<&'static str, Pattern>,
+    /// What they have in common, by field; where they differ, what refuses nothing.
+    pub shared: Parameters,
+    /// The fields in which they differ.
+    pub own: BTreeMap<&'static str, Pattern>,
     /// What each has of its own, by the name of the policy: the values of all columns.
     pub rows: BTreeMap<String, Vec<Value>>,
 }
@@ -31,6 +33,18 @@ pub enum Pattern {
     List(Vec<Pattern>),
     /// An object of patterns.
     Object(BTreeMap<String, Pattern>),
+}
+
+impl Pattern {
+    /// Whether it is the same in all policies.
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::Value(_) => true,
+            Self::Column(_) => false,
+            Self::List(items) => items.iter().all(Self::is_closed),
+            Self::Object(members) => members.values().all(Self::is_closed),
+        }
+    }
 }
 
 /// Takes the policies apart into families and those that belong to none, by name.
@@ -49,14 +63,14 @@ pub(super) fn families(
     let mut families = Vec::new();
     let mut others = BTreeMap::new();
     for members in alike.into_values() {
-        if members.len() < FEWEST {
-            others.extend(
+        let family = (members.len() >= FEWEST).then(|| family(&members));
+        match family.flatten() {
+            Some(family) => families.push(family),
+            None => others.extend(
                 members
                     .into_iter()
                     .map(|(name, parameters)| (name.clone(), parameters.clone())),
-            );
-        } else {
-            families.extend(family(&members));
+            ),
         }
     }
     families.sort_by(|a, b| a.rows.keys().next().cmp(&b.rows.keys().next()));
@@ -69,7 +83,9 @@ fn family(members: &[(&String, &Parameters)]) -> Option<Family> {
         .map(|(_, parameters)| {
             let mut acc = Vec::new();
             for (field, value) in *parameters {
-                open_leaves(&mut acc, field, value);
+                if unbounded(field).is_some() {
+                    open_leaves(&mut acc, field, value);
+                }
             }
             acc
         })
@@ -97,12 +113,20 @@ fn family(members: &[(&String, &Parameters)]) -> Option<Family> {
         columns.push(column);
     }
     let mut columns = columns.into_iter();
-    let fields = members
-        .first()?
-        .1
-        .iter()
-        .map(|(field, value)| (*field, pattern(&mut columns, field, value)))
-        .collect();
+    let mut shared = Parameters::new();
+    let mut own = BTreeMap::new();
+    for (field, value) in members.first()?.1 {
+        let unbounded = unbounded(field).map(|it| (it, pattern(&mut columns, field, value)));
+        match unbounded.filter(|(_, pattern)| !pattern.is_closed()) {
+            Some((unbounded, pattern)) => {
+                shared.insert(*field, unbounded);
+                own.insert(*field, pattern);
+            }
+            None => {
+                shared.insert(*field, value.clone());
+            }
+        }
+    }
     let rows = members
         .iter()
         .zip(&rows)
@@ -111,7 +135,20 @@ fn family(members: &[(&String, &Parameters)]) -> Option<Family> {
             ((*name).clone(), values.map(|it| (*it).clone()).collect())
         })
         .collect();
-    Some(Family { fields, rows })
+    Some(Family { shared, own, rows })
+}
+
+/// The value of a field under which nothing is refused for it, for the fields in which policies of a family may differ; `admit.rego`
+/// judges each of them for itself.
+fn unbounded(field: &str) -> Option<Value> {
+    match field {
+        "allowedHostPaths" => Some(json!([])),
+        "hostPorts" => Some(json!([{ "min": 0, "max": u16::MAX }])),
+        "fsGroup" | "runAsGroup" | "runAsUser" | "seLinux" | "supplementalGroups" => {
+            Some(json!({ "rule": "RunAsAny" }))
+        }
+        _ => None,
+    }
 }
 
 /// Whether a leaf under this key may differ within a family: ids and ports, paths, SELinux labels.
@@ -133,7 +170,7 @@ fn open_leaves<'a>(acc: &mut Vec<&'a Value>, key: &str, value: &'a Value) {
 }
 
 /// The policy with its open leaves left out: the same text for all that may be a family.
-fn outline(parameters: &Parameters) -> String {
+pub(super) fn outline(parameters: &Parameters) -> String {
     fn closed(key: &str, value: &Value) -> Value {
         match value {
             Value::Array(items) => items.iter().map(|it| closed(key, it)).collect(),
@@ -147,7 +184,10 @@ fn outline(parameters: &Parameters) -> String {
     }
     let parts: Vec<String> = parameters
         .iter()
-        .map(|(field, value)| format!("{field}:{}", closed(field, value)))
+        .map(|(field, value)| match unbounded(field) {
+            Some(_) => format!("{field}:{}", closed(field, value)),
+            None => format!("{field}:{value}"),
+        })
         .collect();
     parts.join(",")
 }

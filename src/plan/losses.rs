@@ -1,10 +1,12 @@
 //! What Gatekeeper will not do as the plugin did, each with a pod that shows it.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
 use serde_json::Value;
 
+use super::alike::{Gathered, Kinds};
 use super::mutators::{Mutator, Namespaces};
 use super::usage::{Identity, Scope, Usage, subject_text};
 use super::witness;
@@ -21,6 +23,9 @@ use crate::version::Version;
 /// With more policies than this, which of them administrators would get is not looked at, which takes the square of it.
 const MOST_FOR_ADMINISTRATORS: usize = 32;
 
+/// For subjects that may use more policies than this, a witness is looked for with the first policy of each kind alone.
+const MOST_USED: usize = 64;
+
 /// What stands for every namespace in the reach of a loss.
 pub(super) const EVERYWHERE: &str = "*";
 
@@ -35,77 +40,109 @@ pub(super) fn losses(
     inventory: &Inventory,
     usage: &Usage<'_>,
     mutators: &[Mutator],
+    kinds: &Kinds<'_>,
     kubernetes: Version,
 ) -> Vec<Loss> {
-    let mut res = Vec::new();
+    let mut res = Gathered::new(kinds);
     let all = mutators;
     let mutators: BTreeMap<_, _> = all
         .iter()
         .map(|it| (key(it.control, &it.mutation), it))
         .collect();
+    let mut of_many = BTreeMap::new();
     for psp in &inventory.policies {
         let defaults = defaults(psp, kubernetes);
         if defaults.is_empty() {
             continue;
         }
-        let pods = witness::pods(psp);
+        let mut pods = witness::pods(psp);
+        let Some(modest) = pods.next() else {
+            continue;
+        };
+        let more = LazyCell::new(Box::new(|| pods.collect()) as Box<dyn FnOnce() -> Vec<Pod> + '_>);
         let users = usage.users(&psp.name).into_iter();
         let administrators = Some(usage.administrators())
             .filter(|_| inventory.policies.len() <= MOST_FOR_ADMINISTRATORS);
         for (subjects, scopes) in users.chain(administrators.into_iter().flatten()) {
-            for (control, default) in &defaults {
-                let mutation = default.mutation.as_ref();
-                let mutator = mutation.and_then(|it| mutators.get(&key(control, it)));
-                let (with, without) = split(&scopes, mutator.map(|it| &it.namespaces));
-                let (_, everywhere) = split(&scopes, None);
-                let search = Search {
-                    usage,
-                    psp,
-                    subjects: &subjects,
-                    pods: &pods,
-                    place: default.place,
-                    mutators: all,
-                };
-                let loss = |name: &str, direction, reach: &Reach, why: &str, witness| Loss {
-                    name: format!("{control}/{name}"),
-                    direction,
-                    psp: psp.name.clone(),
-                    field: default.field.to_owned(),
-                    namespaces: reach.names.iter().cloned().collect(),
-                    subjects: subjects.iter().map(|it| subject_text(it)).collect(),
-                    why: why.to_owned(),
-                    witness,
-                };
-                let why =
-                    "a pod that leaves it open is refused, where the plugin filled in the default";
-                res.extend(search.defaulted(&without, None).map(|witness| {
-                    loss(
-                        "default-not-set",
-                        Direction::Stricter,
-                        &without,
-                        why,
+            let (many, few): (BTreeSet<_>, BTreeSet<_>) = subjects.into_iter().partition(|it| {
+                let uses_many = || uses_many(usage, it, &split(&scopes, None).1);
+                *of_many.entry(*it).or_insert_with(uses_many)
+            });
+            let parts = [(few, false), (many, true)].into_iter();
+            for (subjects, use_many) in parts.filter(|(subjects, _)| !subjects.is_empty()) {
+                if use_many && res.is_known(&psp.name, &subjects) {
+                    continue;
+                }
+                for (control, default) in &defaults {
+                    let mutation = default.mutation.as_ref();
+                    let mutator = mutation.and_then(|it| mutators.get(&key(control, it)));
+                    let (with, without) = split(&scopes, mutator.map(|it| &it.namespaces));
+                    let (_, everywhere) = split(&scopes, None);
+                    let search = Search {
+                        usage,
+                        psp,
+                        subjects: &subjects,
+                        modest: &modest,
+                        more: &more,
+                        place: default.place,
+                        mutators: all,
+                    };
+                    let loss = |name: &str, direction, reach: &Reach, why: &str, witness| Loss {
+                        name: format!("{control}/{name}"),
+                        direction,
+                        psp: psp.name.clone(),
+                        alike: Vec::new(),
+                        field: default.field.to_owned(),
+                        namespaces: reach.names.iter().cloned().collect(),
+                        subjects: subjects.iter().map(|it| subject_text(it)).collect(),
+                        why: why.to_owned(),
                         witness,
-                    )
-                }));
-                let why = "a pod whose profile of seccomp is a field alone gets no default where a policy accepts it that is not the first by name, which the plugin would have taken";
-                res.extend(search.first_by_name(&everywhere).map(|witness| {
-                    loss(
-                        "default-of-the-first",
-                        Direction::Differs,
-                        &everywhere,
-                        why,
-                        witness,
-                    )
-                }));
-                for caveat in mutation.into_iter().flat_map(|it| &it.caveats) {
-                    res.extend(search.defaulted(&with, Some(&caveat.pod)).map(|witness| {
-                        loss(caveat.name, caveat.direction, &with, &caveat.why, witness)
-                    }));
+                    };
+                    let why = "a pod that leaves it open is refused, where the plugin filled in the default";
+                    if let Some(witness) = search.defaulted(&without, None) {
+                        res.add(loss(
+                            "default-not-set",
+                            Direction::Stricter,
+                            &without,
+                            why,
+                            witness,
+                        ));
+                    }
+                    let why = "a pod whose profile of seccomp is a field alone gets no default where a policy accepts it that is not the first by name, which the plugin would have taken";
+                    if let Some(witness) = search.first_by_name(&everywhere) {
+                        res.add(loss(
+                            "default-of-the-first",
+                            Direction::Differs,
+                            &everywhere,
+                            why,
+                            witness,
+                        ));
+                    }
+                    for caveat in mutation.into_iter().flat_map(|it| &it.caveats) {
+                        if let Some(witness) = search.defaulted(&with, Some(&caveat.pod)) {
+                            res.add(loss(
+                                caveat.name,
+                                caveat.direction,
+                                &with,
+                                &caveat.why,
+                                witness,
+                            ));
+                        }
+                    }
                 }
             }
         }
     }
-    res
+    res.finish()
+}
+
+/// Whether the subject may use so many policies that it takes long to tell by which of them a pod is admitted.
+fn uses_many(usage: &Usage<'_>, subject: &SubjectKey, reach: &Reach) -> bool {
+    let Some(namespace) = reach.tried.first() else {
+        return false;
+    };
+    let identity = Identity::of(subject, namespace);
+    usage.usable(&identity, namespace).len() > MOST_USED
 }
 
 /// What tells mutators apart.
@@ -179,16 +216,19 @@ pub(super) fn defaults(
 }
 
 /// The search for a request that shows what becomes of a default.
-struct Search<'a> {
+struct Search<'a, 'p> {
     usage: &'a Usage<'a>,
     psp: &'a PodSecurityPolicy,
     subjects: &'a BTreeSet<&'a SubjectKey>,
-    pods: &'a [Pod],
+    /// A pod that asks for nothing.
+    modest: &'a Pod,
+    /// Pods that ask for something.
+    more: &'a LazyCell<Vec<Pod>, Box<dyn FnOnce() -> Vec<Pod> + 'p>>,
     place: Place,
     mutators: &'a [Mutator],
 }
 
-impl Search<'_> {
+impl Search<'_, '_> {
     /// A request that the plugin lets pass by the policy, which fills in what belongs to the place and nothing else.
     ///
     /// What is given to the pod besides may make the policy fill in nothing.
@@ -198,9 +238,10 @@ impl Search<'_> {
             let enough = if usable.len() > MOST_TRIED {
                 2
             } else {
-                self.pods.len()
+                usize::MAX
             };
-            for pod in self.pods.iter().take(enough) {
+            let more = iter::once_with(|| self.more.iter()).flatten();
+            for pod in iter::once(self.modest).chain(more).take(enough) {
                 let mut pod = witness::lacking(self.psp, pod, [self.place]);
                 if let Some(more) = with {
                     witness::give(&mut pod, more);
@@ -236,8 +277,8 @@ impl Search<'_> {
                 .flat_map(|it| fields.iter().map(move |field| (it, field)))
             {
                 let mut pod = Pod::default();
-                if let Some(modest) = witness::pods(psp).first() {
-                    pod = witness::admitted(psp, modest);
+                if let Some(modest) = witness::pods(psp).next() {
+                    pod = witness::admitted(psp, &modest);
                 }
                 pod.remove(&["metadata", "annotations", SECCOMP_POD]);
                 pod.set_security("seccompProfile", field.clone());

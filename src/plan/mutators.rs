@@ -12,11 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::PlanOptions;
 use super::requesters::Requesters;
 use super::usage::{is_for_administrators, service_account};
 use crate::api::policy::PodSecurityPolicy;
 use crate::controls::defaults::{Mutation, MutationKind, Place};
 use crate::controls::{CONTROLS, Control};
+use crate::diagnostic::Diagnostic;
 use crate::input::Inventory;
 use crate::rbac::{Granted, SERVICE_ACCOUNTS, SubjectKey};
 use crate::resolve::Grant;
@@ -62,14 +64,16 @@ impl Namespaces {
 pub(super) fn mutators(
     inventory: &Inventory,
     grants: &[Grant],
-    kubernetes: Version,
-) -> Vec<Mutator> {
-    let wishes = Wishes::new(inventory, kubernetes);
+    options: PlanOptions,
+) -> (Vec<Mutator>, Vec<Diagnostic>) {
+    let wishes = Wishes::new(inventory, options.kubernetes);
     let candidates = Candidates::new(inventory, grants);
-    let elsewhere = wishes.shared(&candidates.everywhere, &Local::default());
+    let everywhere = &candidates.everywhere;
+    let common = wishes.wanted(None, everywhere.iter());
+    let elsewhere = wishes.shared(everywhere, common.as_ref(), &Local::default());
     let mut found: BTreeMap<usize, Found<'_>> = BTreeMap::new();
     for (namespace, local) in &candidates.namespaces {
-        for wish in wishes.shared(&candidates.everywhere, local) {
+        for wish in wishes.shared(everywhere, common.as_ref(), local) {
             let found = found.entry(wish).or_default();
             found.namespaces.insert(namespace);
             found.policies.extend(local.policies());
@@ -78,6 +82,8 @@ pub(super) fn mutators(
     for wish in &elsewhere {
         found.entry(*wish).or_default();
     }
+    let too_many = TooMany::new(&wishes, &found, &elsewhere, options.max_mutators);
+    found.retain(|id, _| elsewhere.contains(id) || !too_many.contains(&wishes, *id));
     let mut res = Vec::new();
     for (
         id,
@@ -87,7 +93,7 @@ pub(super) fn mutators(
         },
     ) in found
     {
-        policies.extend(&candidates.everywhere);
+        policies.extend(everywhere);
         let Some(wish) = wishes.all.get(id) else {
             continue;
         };
@@ -114,7 +120,7 @@ pub(super) fn mutators(
         });
     }
     res.sort_by(|a, b| a.name.cmp(&b.name));
-    res
+    (res, too_many.diagnostics(options.max_mutators))
 }
 
 /// Where a default is to be filled in.
@@ -124,6 +130,64 @@ struct Found<'a> {
     namespaces: BTreeSet<&'a str>,
     /// The policies there, besides those of every namespace.
     policies: BTreeSet<&'a str>,
+}
+
+/// The fields, as locations in a pod, of which there are so many values that a mutator for each would slow down every pod.
+///
+/// A mutator cannot look a value up by namespace; see `docs/decisions/0003-few-mutators.md`.
+#[derive(Default)]
+struct TooMany<'a>(BTreeMap<&'static str, Values<'a>>);
+
+/// What namespaces want of a field.
+#[derive(Default)]
+struct Values<'a> {
+    /// The field of the PSPs.
+    field: &'static str,
+    /// How many different values.
+    count: usize,
+    namespaces: BTreeSet<&'a str>,
+}
+
+impl<'a> TooMany<'a> {
+    fn new(
+        wishes: &Wishes<'a>,
+        found: &BTreeMap<usize, Found<'a>>,
+        elsewhere: &BTreeSet<usize>,
+        most: usize,
+    ) -> Self {
+        let mut res = BTreeMap::<_, Values<'_>>::new();
+        for (id, found) in found.iter().filter(|(id, _)| !elsewhere.contains(*id)) {
+            if let Some(wish) = wishes.all.get(*id) {
+                let values = res.entry(wish.mutation.location).or_default();
+                values.field = wish.field;
+                values.count += 1;
+                values.namespaces.extend(&found.namespaces);
+            }
+        }
+        res.retain(|_, it| it.count > most);
+        Self(res)
+    }
+
+    fn contains(&self, wishes: &Wishes<'_>, id: usize) -> bool {
+        let wish = wishes.all.get(id);
+        wish.is_some_and(|it| self.0.contains_key(it.mutation.location))
+    }
+
+    fn diagnostics(&self, most: usize) -> Vec<Diagnostic> {
+        let message = |location: &str, values: &Values<'_>| {
+            format!(
+                "{} namespaces want {} different values of {location}, more than {most}, so that no mutator fills them in and pods without one are refused; `--max-mutators {}` writes a mutator for each",
+                values.namespaces.len(),
+                values.count,
+                values.count
+            )
+        };
+        let all = self.0.iter();
+        all.map(|(location, values)| {
+            Diagnostic::warning("too-many-mutators", message(location, values)).field(values.field)
+        })
+        .collect()
+    }
 }
 
 /// What policies want filled in that Gatekeeper can fill in.
@@ -191,17 +255,32 @@ impl<'a> Wishes<'a> {
         }
     }
 
-    /// What all of the policies want, if every pod then ends as the plugin would have had it.
-    fn shared(&self, everywhere: &BTreeSet<&'a str>, local: &Local<'a>) -> BTreeSet<usize> {
+    /// What all of the policies want, and those before them; nothing where there is none.
+    fn wanted<'b>(
+        &self,
+        before: Option<BTreeSet<usize>>,
+        policies: impl Iterator<Item = &'b &'b str>,
+    ) -> Option<BTreeSet<usize>> {
         let nothing = BTreeSet::new();
-        let shared = everywhere
-            .iter()
-            .chain(local.policies())
+        policies
             .map(|it| self.by_policy.get(it).unwrap_or(&nothing))
-            .fold(None, |acc: Option<BTreeSet<usize>>, wishes| {
+            .fold(before, |acc, wishes| {
                 Some(acc.map_or_else(|| wishes.clone(), |acc| &acc & wishes))
             })
-            .unwrap_or_default();
+    }
+
+    /// What all of the policies want, if every pod then ends as the plugin would have had it.
+    ///
+    /// `common` is what those of every namespace want.
+    fn shared(
+        &self,
+        everywhere: &BTreeSet<&'a str>,
+        common: Option<&BTreeSet<usize>>,
+        local: &Local<'a>,
+    ) -> BTreeSet<usize> {
+        let nothing = BTreeSet::new();
+        let shared = self.wanted(common.cloned(), local.policies());
+        let shared = shared.unwrap_or_default();
         if shared.is_empty() {
             return shared;
         }

@@ -1,5 +1,7 @@
 //! Pods that show a loss.
 
+use std::iter;
+
 use serde_json::{Map, Value, json};
 
 use super::usage::Identity;
@@ -16,29 +18,33 @@ use crate::psp::{mutate_pod, strategy, validate_pod};
 const CONTAINER: &str = "app";
 
 /// A pod that asks for nothing, one that asks for all that the policy allows and a narrower one may not, and one for each of that.
-pub(super) fn pods(psp: &PodSecurityPolicy) -> Vec<Pod> {
-    let demands = demands(&psp.spec);
-    let all: Vec<usize> = (0..demands.len()).collect();
-    let mut asked = vec![&[][..], &all];
-    asked.extend(all.chunks(1));
-    asked
-        .into_iter()
-        .map(|asked| {
-            let mut pod = modest();
-            give(&mut pod, &profiles(&psp.spec));
-            let mut volumes = Vec::new();
-            for demand in asked.iter().filter_map(|it| demands.get(*it)) {
-                match demand {
-                    Demand::Volume(volume) => volumes.push(volume.clone()),
-                    Demand::Other(more) => give(&mut pod, more),
-                }
-            }
-            if !volumes.is_empty() {
-                pod.set(&["spec", "volumes"], volumes.into());
-            }
-            pod
-        })
-        .collect()
+///
+/// The first is made before the others are thought of, because it most often shows what is looked for.
+pub(super) fn pods(psp: &PodSecurityPolicy) -> impl Iterator<Item = Pod> {
+    let others = move || {
+        let demands = demands(&psp.spec);
+        let each = demands.chunks(1).map(|it| asking(psp, it));
+        iter::once(asking(psp, &demands))
+            .chain(each)
+            .collect::<Vec<_>>()
+    };
+    iter::once_with(move || asking(psp, &[])).chain(iter::once_with(others).flatten())
+}
+
+fn asking(psp: &PodSecurityPolicy, demands: &[Demand]) -> Pod {
+    let mut res = modest();
+    give(&mut res, &profiles(&psp.spec));
+    let mut volumes = Vec::new();
+    for demand in demands {
+        match demand {
+            Demand::Volume(volume) => volumes.push(volume.clone()),
+            Demand::Other(more) => give(&mut res, more),
+        }
+    }
+    if !volumes.is_empty() {
+        res.set(&["spec", "volumes"], volumes.into());
+    }
+    res
 }
 
 /// A pod that asks for nothing.

@@ -86,16 +86,19 @@ pub(super) fn loss_summaries(losses: &[Loss]) -> Vec<LossSummary<'_>> {
         let names = losses.iter().flat_map(|it| of(it)).cloned();
         some_of(&names.collect())
     };
-    let of = |losses: &[&Loss], of: fn(&Loss) -> &String| {
-        some_of(&losses.iter().map(|it| of(it).clone()).collect())
-    };
     groups
         .into_iter()
         .map(|((direction, name, why), losses)| LossSummary {
             name,
             direction,
-            policies: of(&losses, |it| &it.psp),
-            fields: of(&losses, |it| &it.field),
+            policies: some_of(
+                &losses
+                    .iter()
+                    .flat_map(|it| it.alike.iter().chain([&it.psp]))
+                    .cloned()
+                    .collect(),
+            ),
+            fields: some_of(&losses.iter().map(|it| it.field.clone()).collect()),
             namespaces: all(&losses, |it| &it.namespaces),
             subjects: all(&losses, |it| &it.subjects),
             why,

@@ -102,7 +102,10 @@ impl VerificationReport<'_> {
             if let Some(loss) = self.losses.get(*index) {
                 let note = format!(
                     "by {} ({}) of {}, {}",
-                    loss.name, loss.direction, loss.psp, loss.field
+                    loss.name,
+                    loss.direction,
+                    loss.policies(),
+                    loss.field
                 );
                 line("", *count, note)?;
             }

@@ -37,7 +37,7 @@ pub fn explain<A: Answerers>(
             // Gatekeeper overlooks all that some policy refuses.
             let tried = answerers.tried(request);
             tried.into_iter().find_map(|tried| {
-                let of_policy = reaching().filter(|(_, it)| it.psp == tried.policy);
+                let of_policy = reaching().filter(|(_, it)| it.is_about(&tried.policy));
                 let used: Vec<_> = of_policy
                     .filter(|(_, it)| tried.refuses.contains(it.control()))
                     .collect();
@@ -57,7 +57,7 @@ pub fn explain<A: Answerers>(
             // Either the plugin filled something in and Gatekeeper does not, or its mutators get in the way.
             let mutators = answerers.without_mutators(request)?;
             let used: Vec<_> = reaching()
-                .filter(|(_, it)| it.psp == *policy)
+                .filter(|(_, it)| it.is_about(policy))
                 .filter(|(_, it)| {
                     let control = it.control();
                     chosen.fills_in.contains(control) || mutators.fill_in.contains(control)
@@ -84,7 +84,7 @@ pub fn explain<A: Answerers>(
                 let control = answerers.control_of(&difference.path);
                 // Best one that speaks of the policy; what mutators do to pods that they were not made for has no policy.
                 let by = reaching().filter(|(_, it)| Some(it.control()) == control);
-                match by.min_by_key(|(_, it)| it.psp != *policy) {
+                match by.min_by_key(|(_, it)| !it.is_about(policy)) {
                     Some((index, _)) => used.insert(index),
                     None => return Ok(None),
                 };

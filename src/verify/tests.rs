@@ -126,6 +126,7 @@ fn loss(name: &str, direction: Direction) -> Loss {
         name: name.to_owned(),
         direction,
         psp: "psp".to_owned(),
+        alike: Vec::new(),
         field: "spec.field".to_owned(),
         namespaces: vec!["shop".to_owned()],
         subjects: vec!["Group developers".to_owned()],

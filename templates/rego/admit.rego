@@ -32,32 +32,55 @@ import data.lib.volumes
 violation contains {"msg": message, "details": {"violations": found}} if {
 	request.judged
 	not admitted
-	found := {name: objections[name] | some name in usable}
+	found := {name: objections(name) | some name in nearest}
 	message := explain(found)
 }
 
 default admitted := false
 
 admitted if {
-	some name in usable
-	count(objections[name]) == 0
+	some name, kind in usable
+	count(shared_objections[kind]) == 0
+	count(own_objections(name)) == 0
 }
 
-# A rule and not a function, so that each policy is judged once.
-objections[name] := violations(parameters.policy(name)) if {
-	usable[name]
+# Whoever may use thousands has them tried kind by kind.
+admitted if {
+	all_usable
+	some kind in parameters.kinds
+	count(shared_objections[kind]) == 0
+	some name in parameters.members(kind)
+	count(own_objections(name)) == 0
 }
 
-# The policies that may be used here, whoever of the two may use them. The name `*` stands for all there are.
-usable contains name if {
+# A rule and not a function, so that what the policies of a kind have in common is judged once.
+shared_objections[kind] := violations(parameters.shared(kind)) if {
+	kinds[kind]
+}
+
+objections(name) := shared_objections[parameters.kind(name)] | own_objections(name)
+
+own_objections(name) := union({judge(field, given) | some field, given in parameters.own(name)})
+
+kinds := parameters.kinds if {
+	all_usable
+} else := {kind | some kind in usable}
+
+# The policies that may be used here by their names, whoever of the two may use them, with their kinds.
+usable[name] := kind if {
 	some name in granted
-	parameters.policy(name)
+	kind := parameters.kind(name)
 }
 
-usable contains name if {
-	"*" in granted
-	some name in parameters.names
-}
+# The name `*` stands for all there are.
+all_usable if "*" in granted
+
+names := sort(parameters.names) if {
+	all_usable
+} else := sort(object.keys(usable))
+
+# Whoever may use thousands is told about the first ones alone.
+nearest := array.slice(names, 0, most_explained)
 
 granted contains name if {
 	some scope in ["*", request.namespace]
@@ -105,22 +128,47 @@ violations(policy) := union({
 	volumes.violations(object.get(policy, "volumes", [])),
 })
 
+# The fields in which policies of a kind may differ.
+judge("allowedHostPaths", given) := host_paths.violations(given)
+
+judge("fsGroup", given) := groups.fs_group(given)
+
+judge("hostPorts", given) := host_network.ports(given)
+
+judge("runAsGroup", given) := groups.run_as_group(given)
+
+judge("runAsUser", given) := run_as_user.violations(given)
+
+judge("seLinux", given) := selinux.violations(given)
+
+judge("supplementalGroups", given) := groups.supplemental_groups(given)
+
+# A field that is not among them refuses everything, and does not vanish.
+judge(field, _) := {sprintf("%s: nothing here can judge it", [field])} if {
+	not field in {"allowedHostPaths", "fsGroup", "hostPorts", "runAsGroup", "runAsUser", "seLinux", "supplementalGroups"}
+}
+
 # The policy with the fewest objections is the one that the author most likely meant; the first by name among equals.
 explain(found) := message if {
 	count(found) > 0
 	fewest := min({count(messages) | some messages in found})
 	closest := min({name | some name, messages in found; count(messages) == fewest})
 	messages := sort(found[closest])
-	names := sort(object.keys(found))
-	message := sprintf("PodSecurityPolicy %s forbids this pod: %s (the closest of %d that %s may use in namespace %s: %s)", [
+	message := sprintf("PodSecurityPolicy %s forbids this pod: %s (the closest of %s that %s may use in namespace %s: %s)", [
 		closest,
 		shortened(messages, most_messages, "; "),
-		count(names),
+		explained(count(found), count(names)),
 		request.who,
 		request.namespace,
 		shortened(names, most_names, ", "),
 	])
 } else := sprintf("no PodSecurityPolicy may be used in namespace %s by %s", [request.namespace, request.who])
+
+explained(first, all) := sprintf("%d", [all]) if {
+	first == all
+} else := sprintf("the first %d of %d", [first, all])
+
+most_explained := 64
 
 most_messages := 8
 

@@ -32,6 +32,7 @@ fn is_shown_by_api_server(loss: &Loss) -> bool {
 const LATEST: PlanOptions = PlanOptions {
     enforcement_action: EnforcementAction::Deny,
     mutators: true,
+    max_mutators: 100,
     gatekeeper: Version::new(3, 23),
     kubernetes: Version::new(1, 24),
 };
