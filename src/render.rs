@@ -252,6 +252,8 @@ fn render_constraint(
             name => &constraint.name,
             from => &bundle.policies,
             enforcement_action => Serde(constraint.enforcement_action),
+            namespaces => Serde(&constraint.namespaces),
+            excluded_namespaces => Serde(&constraint.excluded_namespaces),
             parameters => Serde(&constraint.parameters),
         })?,
     })

@@ -1,6 +1,6 @@
 //! What was read, what it became, and what to do next: for people and for machines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
@@ -13,7 +13,9 @@ use crate::diagnostic::Diagnostic;
 use crate::input::Inventory;
 use crate::loss::Loss;
 use crate::manifest::{Folder, Manifest};
-use crate::plan::{Bundle, CONSTRAINT_KIND, EnforcementAction, Mutator, Namespaces};
+use crate::plan::{
+    Bundle, CONSTRAINT_KIND, EnforcementAction, Mutator, NamespacePattern, Namespaces,
+};
 use crate::rbac::CLUSTER_ADMIN;
 use crate::render::RenderError;
 
@@ -42,8 +44,10 @@ pub struct Report {
     pub ignored: BTreeMap<String, usize>,
     /// Whether the input had the ClusterRole `cluster-admin`, which is assumed otherwise.
     pub cluster_admin_given: bool,
-    /// What Gatekeeper does with a violation.
+    /// What Gatekeeper does with a violation, but in the namespaces of the stages.
     pub enforcement_action: EnforcementAction,
+    /// Namespaces that are enforced otherwise than the rest.
+    pub stages: Vec<StageReport>,
     /// What became of each PSP, sorted by name.
     pub policies: Vec<PolicyReport>,
     /// What was written, in the order in which it must be applied.
@@ -70,6 +74,18 @@ pub struct PolicyReport {
     pub same_as: Option<String>,
     /// Why nobody can use it.
     pub unusable: Option<String>,
+}
+
+/// Namespaces with a constraint of their own.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StageReport {
+    /// The name of the constraint.
+    pub constraint: String,
+    /// What Gatekeeper does with a violation there.
+    pub enforcement_action: EnforcementAction,
+    /// The namespaces, sorted.
+    pub namespaces: BTreeSet<NamespacePattern>,
 }
 
 /// A default that a mutator fills in.
@@ -152,6 +168,16 @@ pub fn report(
             .iter()
             .any(|it| it.namespace.is_none() && it.name == CLUSTER_ADMIN),
         enforcement_action,
+        stages: bundle
+            .constraints
+            .iter()
+            .filter(|it| !it.namespaces.is_empty())
+            .map(|it| StageReport {
+                constraint: it.name.clone(),
+                enforcement_action: it.enforcement_action,
+                namespaces: it.namespaces.clone(),
+            })
+            .collect(),
         policies,
         objects,
         defaults: bundle.mutators.iter().map(default).collect(),

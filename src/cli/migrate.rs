@@ -11,7 +11,7 @@ use crate::cli::{ExitStatus, Ui};
 use crate::input::Inventory;
 use crate::loss::{Direction, Loss};
 use crate::manifest::{Folder, Manifest};
-use crate::plan::{EnforcementAction, PlanOptions, plan};
+use crate::plan::{Bundle, EnforcementAction, NamespacePattern, PlanOptions, Stages, plan};
 use crate::render::{environment, kustomization, render};
 use crate::report::report;
 use crate::resolve::{self, Grant};
@@ -51,11 +51,19 @@ pub(crate) struct MigrateArgs {
 }
 
 /// What decides over the manifests, beside the input.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct PlanArgs {
     /// What Gatekeeper does with a pod that no policy admits.
     #[arg(long, value_enum, default_value_t = Action::Dryrun, value_name = "ACTION")]
     enforcement_action: Action,
+
+    /// Forbid such pods in these namespaces, whatever the enforcement action; may be repeated, and `*` stands in front or at the end.
+    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',')]
+    deny: Vec<NamespacePattern>,
+
+    /// Admit such pods in these namespaces with a warning to their author.
+    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',')]
+    warn: Vec<NamespacePattern>,
 
     /// Take it that everybody may use every policy, where the input has no RBAC objects.
     #[arg(long, value_enum, value_name = "WHOM")]
@@ -67,19 +75,29 @@ pub(crate) struct PlanArgs {
 
 impl PlanArgs {
     /// Whether everybody may use every policy.
-    pub(crate) fn assume_grant(self) -> Option<AssumeGrant> {
+    pub(crate) fn assume_grant(&self) -> Option<AssumeGrant> {
         self.assume_grant
     }
 
-    pub(crate) fn grants(self, inventory: &Inventory) -> Vec<Grant> {
+    pub(crate) fn grants(&self, inventory: &Inventory) -> Vec<Grant> {
         match self.assume_grant {
             Some(AssumeGrant::All) => resolve::everybody(),
             None => resolve::grants(inventory),
         }
     }
 
-    pub(crate) fn options(self) -> PlanOptions {
-        self.target.options(self.enforcement_action.into())
+    /// Plans what to write.
+    ///
+    /// # Errors
+    ///
+    /// When a namespace is to be enforced in two ways.
+    pub(crate) fn plan(&self, inventory: &Inventory, grants: &[Grant]) -> anyhow::Result<Bundle> {
+        let list = |patterns: &[NamespacePattern]| patterns.iter().cloned().collect();
+        let stages = Stages::new(list(&self.deny), list(&self.warn))?;
+        let options = self.target.options(self.enforcement_action.into());
+        let mut res = plan(inventory, grants, options);
+        res.stage(&stages, inventory);
+        Ok(res)
     }
 }
 
@@ -157,8 +175,7 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     if args.plan.assume_grant.is_none() {
         diagnostics.extend(resolve::diagnostics(&inventory, &grants));
     }
-    let options = args.plan.options();
-    let bundle = plan(&inventory, &grants, options);
+    let bundle = args.plan.plan(&inventory, &grants)?;
     diagnostics.extend(bundle.diagnostics.iter().cloned());
     let environment = environment()?;
     let manifests = render(&bundle, &environment)?;
@@ -168,7 +185,7 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
         &inventory,
         &bundle,
         &manifests,
-        options.enforcement_action,
+        args.plan.enforcement_action.into(),
         diagnostics,
     );
     if let Some(directory) = &args.out_dir {
