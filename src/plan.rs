@@ -88,6 +88,8 @@ pub struct Bundle {
     pub mutators: Vec<Mutator>,
     /// Whether mutators can be kept to CREATE.
     pub mutators_know_operations: bool,
+    /// Whether workloads are expanded to pods, to warn who applies them; [`plan`] says no.
+    pub expand: bool,
     /// The policies and grants of all constraints, where they are too many to be parameters.
     pub tables: Option<Tables>,
     /// How many policies the template chooses from.
@@ -255,6 +257,7 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
         }],
         mutators,
         mutators_know_operations: options.gatekeeper >= KNOWS_OPERATIONS,
+        expand: false,
         tables,
         policies_kept,
         grants_kept,

@@ -90,6 +90,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "report",
         &[
             "admission",
+            "api",
             "controls",
             "diagnostic",
             "diff",
@@ -100,6 +101,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "rbac",
             "render",
             "verify",
+            "version",
         ],
     ),
     (
