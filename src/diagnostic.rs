@@ -17,6 +17,10 @@ pub const CODES: &[(&str, &str)] = &[
         "A policy that lets a pod take over its node may be used by everybody, in every namespace; EKS ships such a grant for `eks.privileged`. The output forbids as little as PSP did. Bind the policy to those who need it and run again, or delete the subject from `grants` in the constraint.",
     ),
     (
+        "namespace-not-found",
+        "`--deny` or `--warn` has a namespace that occurs nowhere in the input. It may be misspelled, and then the one that you mean is enforced like the rest; if it is yet to come, nothing is wrong.",
+    ),
+    (
         "not-kubernetes",
         "A document has no `kind`, so it is no Kubernetes object: values of a Helm chart, for instance. It was left aside; hand over what the chart renders to.",
     ),

@@ -14,11 +14,18 @@ pub enum Folder {
     Mutators,
     /// Constraints.
     Constraints,
+    /// ExpansionTemplates.
+    Expansion,
 }
 
 impl Folder {
     /// All folders, in the order of application.
-    pub const ALL: [Self; 3] = [Self::Templates, Self::Mutators, Self::Constraints];
+    pub const ALL: [Self; 4] = [
+        Self::Templates,
+        Self::Mutators,
+        Self::Constraints,
+        Self::Expansion,
+    ];
 
     /// The name of the folder in the output directory.
     pub fn name(self) -> &'static str {
@@ -26,6 +33,7 @@ impl Folder {
             Self::Templates => "1-templates",
             Self::Mutators => "2-mutators",
             Self::Constraints => "3-constraints",
+            Self::Expansion => "4-expansion",
         }
     }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 pub use families::{Family, Pattern};
 pub use mutators::{Mutator, Namespaces};
+pub use stages::{NamespacePattern, NamespacePatternError, Overlap, Stages};
 
 use crate::api::meta::ObjectRef;
 use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec};
@@ -31,13 +32,14 @@ mod families;
 mod losses;
 mod mutators;
 mod requesters;
+mod stages;
 mod usage;
 mod witness;
 
 /// The kind of the constraints; the ConstraintTemplate's name is the same in lower case.
 pub const CONSTRAINT_KIND: &str = "PodSecurityPolicyAdmission";
 
-/// The name of the constraint.
+/// The name of the constraint; that of a list of namespaces has an ending.
 const CONSTRAINT_NAME: &str = "pod-security-policies";
 
 /// The key of grants that hold in every namespace.
@@ -84,12 +86,14 @@ pub struct PlanOptions {
 /// Everything to be rendered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bundle {
-    /// The constraints, with disjoint namespaces.
+    /// The constraints, with disjoint namespaces: one, unless [`Bundle::stage`] splits it.
     pub constraints: Vec<Constraint>,
     /// What fills in defaults, sorted by name.
     pub mutators: Vec<Mutator>,
     /// Whether mutators can be kept to CREATE.
     pub mutators_know_operations: bool,
+    /// Whether workloads are expanded to pods, to warn who applies them; [`plan`] says no.
+    pub expand: bool,
     /// The policies and grants of all constraints, where they are too many to be parameters.
     pub tables: Option<Tables>,
     /// How many policies the template chooses from.
@@ -113,6 +117,10 @@ pub struct Constraint {
     pub name: String,
     /// What Gatekeeper does with a violation.
     pub enforcement_action: EnforcementAction,
+    /// The namespaces that it matches; all where there are none.
+    pub namespaces: BTreeSet<NamespacePattern>,
+    /// The namespaces that it leaves out of those.
+    pub excluded_namespaces: BTreeSet<NamespacePattern>,
     /// What it says of policies; absent where the bundle has [`Tables`].
     pub parameters: Option<ConstraintParameters>,
 }
@@ -251,10 +259,13 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
         constraints: vec![Constraint {
             name: CONSTRAINT_NAME.to_owned(),
             enforcement_action: options.enforcement_action,
+            namespaces: BTreeSet::new(),
+            excluded_namespaces: BTreeSet::new(),
             parameters,
         }],
         mutators,
         mutators_know_operations: options.gatekeeper >= KNOWS_OPERATIONS,
+        expand: false,
         tables,
         policies_kept,
         grants_kept,

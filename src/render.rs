@@ -12,6 +12,9 @@ use minijinja::{AutoEscape, Environment, ErrorKind, Output, UndefinedBehavior, V
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
+mod expansion;
+pub mod layout;
+
 /// The minijinja templates by name.
 const TEMPLATES: &[(&str, &str)] = &[
     (
@@ -25,6 +28,19 @@ const TEMPLATES: &[(&str, &str)] = &[
     (
         "constraint.yaml.j2",
         include_str!("../templates/constraint.yaml.j2"),
+    ),
+    (
+        "expansion_template.yaml.j2",
+        include_str!("../templates/expansion_template.yaml.j2"),
+    ),
+    ("flux.yaml.j2", include_str!("../templates/flux.yaml.j2")),
+    (
+        "gatekeeper_values.yaml.j2",
+        include_str!("../templates/gatekeeper_values.yaml.j2"),
+    ),
+    (
+        "hand_over.yaml.j2",
+        include_str!("../templates/hand_over.yaml.j2"),
     ),
     (
         "kustomization.yaml.j2",
@@ -147,6 +163,9 @@ pub fn render(
     for constraint in &bundle.constraints {
         res.push(render_constraint(bundle, constraint, environment)?);
     }
+    if bundle.expand {
+        res.extend(expansion::expansion_templates(environment)?);
+    }
     Ok(res)
 }
 
@@ -215,16 +234,26 @@ fn render_mutator(
         Namespaces::Only(names) => (Some(names), None),
         Namespaces::AllBut(names) => (None, (!names.is_empty()).then_some(names)),
     };
+    // A mutator that is kept to CREATE passes over pods that workloads are expanded to, because nobody creates these.
+    let twins: &[(&str, bool)] = if bundle.expand && bundle.mutators_know_operations {
+        &[("", false), ("-expanded", true)]
+    } else {
+        &[("", false)]
+    };
     let mut res = Vec::new();
-    for (suffix, prefix) in prefixes {
-        let name = format!("{}{suffix}", mutator.name);
+    for ((suffix, prefix), (ending, expanded)) in prefixes
+        .iter()
+        .flat_map(|it| twins.iter().map(move |twin| (it, twin)))
+    {
+        let name = format!("{}{suffix}{ending}", mutator.name);
         res.push(Manifest {
             folder: Folder::Mutators,
             kind: kind.to_owned(),
             text: template.render(context! {
                 name => &name,
                 from => &mutator.policies,
-                create_only => bundle.mutators_know_operations,
+                create_only => bundle.mutators_know_operations && !expanded,
+                expanded,
                 namespaces => Serde(namespaces),
                 excluded_namespaces => Serde(excluded),
                 location => format!("{prefix}{}", mutation.location),
@@ -252,28 +281,11 @@ fn render_constraint(
             name => &constraint.name,
             from => &bundle.policies,
             enforcement_action => Serde(constraint.enforcement_action),
+            namespaces => Serde(&constraint.namespaces),
+            excluded_namespaces => Serde(&constraint.excluded_namespaces),
             parameters => Serde(&constraint.parameters),
         })?,
     })
-}
-
-/// Writes the `kustomization.yaml` of a folder.
-///
-/// # Errors
-///
-/// When the template asks for what it is not given.
-pub fn kustomization(
-    folder: Folder,
-    manifests: &[Manifest],
-    environment: &Environment<'_>,
-) -> Result<String, RenderError> {
-    let files: Vec<String> = manifests
-        .iter()
-        .filter(|it| it.folder == folder)
-        .map(Manifest::file_name)
-        .collect();
-    let template = environment.get_template("kustomization.yaml.j2")?;
-    Ok(template.render(context! { name => folder.name(), files })?)
 }
 
 /// Writes a value as JSON on one line, which is YAML that every parser reads the same.

@@ -1,6 +1,6 @@
 //! What was read, what it became, and what to do next: for people and for machines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
@@ -11,18 +11,24 @@ use losses::{loss_summaries, some_of};
 use crate::controls::defaults::Level;
 use crate::diagnostic::Diagnostic;
 use crate::input::Inventory;
-use crate::loss::{Direction, Loss};
-use crate::manifest::{Folder, Manifest};
-use crate::plan::{Bundle, CONSTRAINT_KIND, EnforcementAction, Mutator, Namespaces};
+use crate::loss::Loss;
+use crate::manifest::Manifest;
+use crate::plan::{Bundle, EnforcementAction, Mutator, NamespacePattern, Namespaces};
 use crate::rbac::CLUSTER_ADMIN;
 use crate::render::RenderError;
+use crate::render::layout::Layout;
+use crate::version::Version;
 
 pub mod baking;
+mod clean_up;
 pub mod difference;
 mod losses;
+mod steps;
 pub mod verification;
 
+pub use clean_up::{CleanUp, RoleCleanUp};
 pub use losses::Ledger;
+pub use steps::{HandOver, NamespaceReport, Step};
 
 /// The version of the JSON that is written for machines.
 pub const API_VERSION: &str = "psp2gatekeeper/v1";
@@ -43,8 +49,10 @@ pub struct Report {
     pub ignored: BTreeMap<String, usize>,
     /// Whether the input had the ClusterRole `cluster-admin`, which is assumed otherwise.
     pub cluster_admin_given: bool,
-    /// What Gatekeeper does with a violation.
+    /// What Gatekeeper does with a violation, but in the namespaces of the stages.
     pub enforcement_action: EnforcementAction,
+    /// Namespaces that are enforced otherwise than the rest.
+    pub stages: Vec<StageReport>,
     /// What became of each PSP, sorted by name.
     pub policies: Vec<PolicyReport>,
     /// What was written, in the order in which it must be applied.
@@ -57,8 +65,12 @@ pub struct Report {
     pub ledger: Ledger,
     /// What is odd about the input, sorted: warnings first.
     pub diagnostics: Vec<Diagnostic>,
-    /// What to do next, in order.
+    /// How the output comes into the cluster, in order.
     pub steps: Vec<Step>,
+    /// How PodSecurityPolicy goes; absent where the release of Kubernetes has none.
+    pub hand_over: Option<HandOver>,
+    /// What is to be deleted then.
+    pub clean_up: CleanUp,
 }
 
 /// What became of a PSP.
@@ -71,6 +83,18 @@ pub struct PolicyReport {
     pub same_as: Option<String>,
     /// Why nobody can use it.
     pub unusable: Option<String>,
+}
+
+/// Namespaces with a constraint of their own.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StageReport {
+    /// The name of the constraint.
+    pub constraint: String,
+    /// What Gatekeeper does with a violation there.
+    pub enforcement_action: EnforcementAction,
+    /// The namespaces, sorted.
+    pub namespaces: BTreeSet<NamespacePattern>,
 }
 
 /// A default that a mutator fills in.
@@ -102,23 +126,29 @@ pub struct ObjectReport {
     pub file: String,
 }
 
-/// Something to do.
-#[derive(Clone, Debug, Serialize)]
-pub struct Step {
-    /// What, in a sentence.
-    pub text: String,
-    /// The commands, if any.
-    pub command: String,
+/// What decides over the report, beside what it reports.
+#[derive(Clone, Copy, Debug)]
+pub struct ReportOptions<'a> {
+    /// What Gatekeeper does with a violation in namespaces without a constraint of their own.
+    pub enforcement_action: EnforcementAction,
+    /// What applies the output.
+    pub layout: &'a Layout,
+    /// The release of Kubernetes that the output is for.
+    pub kubernetes: Version,
 }
+
+/// The first release of Kubernetes without PodSecurityPolicy.
+const WITHOUT_PSP: Version = Version::new(1, 25);
 
 /// Reports a migration.
 pub fn report(
     inventory: &Inventory,
     bundle: &Bundle,
     manifests: &[Manifest],
-    enforcement_action: EnforcementAction,
+    options: ReportOptions<'_>,
     diagnostics: Vec<Diagnostic>,
 ) -> Report {
+    let enforcement_action = options.enforcement_action;
     let mut policies: Vec<PolicyReport> = bundle
         .policies
         .iter()
@@ -142,6 +172,20 @@ pub fn report(
             file: it.path(),
         })
         .collect();
+    let stages: Vec<StageReport> = bundle
+        .constraints
+        .iter()
+        .filter(|it| !it.namespaces.is_empty())
+        .map(|it| StageReport {
+            constraint: it.name.clone(),
+            enforcement_action: it.enforcement_action,
+            namespaces: it.namespaces.clone(),
+        })
+        .collect();
+    let hand_over = (options.kubernetes < WITHOUT_PSP).then(|| {
+        let names = inventory.namespaces.keys().cloned();
+        steps::hand_over(steps::namespaces(names, &stages, enforcement_action))
+    });
     Report {
         api_version: API_VERSION,
         kind: "Report",
@@ -153,13 +197,16 @@ pub fn report(
             .iter()
             .any(|it| it.namespace.is_none() && it.name == CLUSTER_ADMIN),
         enforcement_action,
+        stages,
         policies,
         objects,
         defaults: bundle.mutators.iter().map(default).collect(),
         losses: bundle.losses.clone(),
         ledger: Ledger::new(&bundle.losses),
         diagnostics,
-        steps: steps(enforcement_action, bundle),
+        steps: steps::steps(bundle, options.layout),
+        hand_over,
+        clean_up: clean_up::clean_up(inventory),
     }
 }
 
@@ -214,61 +261,4 @@ fn summary(inventory: &Inventory, bundle: &Bundle) -> String {
 
 fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
-}
-
-fn steps(enforcement_action: EnforcementAction, bundle: &Bundle) -> Vec<Step> {
-    let template = CONSTRAINT_KIND.to_lowercase();
-    let step = |text: &str, command: String| Step {
-        text: text.to_owned(),
-        command,
-    };
-    let mut res = vec![step(
-        "Apply the constraint template and wait until its kind is there.",
-        format!(
-            "kubectl apply --server-side -k {}\nkubectl wait --for=jsonpath='{{.status.created}}'=true constrainttemplate/{template}\nkubectl wait --for=condition=Established crd/{template}.constraints.gatekeeper.sh",
-            Folder::Templates.name()
-        ),
-    )];
-    if !bundle.mutators.is_empty() {
-        res.push(step(
-            "Apply the mutators. They act at once, whatever the enforcement action: look at the losses that are stricter or differ first. While the plugin runs, it fills in its defaults before them.",
-            format!("kubectl apply --server-side -k {}", Folder::Mutators.name()),
-        ));
-    }
-    res.extend([
-        step(
-            "Apply the constraint.",
-            format!(
-                "kubectl apply --server-side -k {}",
-                Folder::Constraints.name()
-            ),
-        ),
-        step(
-            "See what it finds in the pods that run: audit fills this in within minutes.",
-            format!("kubectl get {template} -o yaml"),
-        ),
-    ]);
-    let misses_defaults =
-        |it: &Loss| it.direction == Direction::Stricter && it.name.contains("/default-");
-    if bundle.losses.iter().any(misses_defaults) {
-        res.push(step(
-            "Write into the workloads what no mutator fills in: `bake` prints the patches, or edits the manifests with `--pods MANIFESTS --write`.",
-            "psp2gatekeeper bake -f CLUSTER".to_owned(),
-        ));
-    }
-    if enforcement_action != EnforcementAction::Deny {
-        res.push(step(
-            "When nothing unexpected shows up, let it forbid: run the same command with `--enforcement-action deny` and apply the constraint again.",
-            String::new(),
-        ));
-    }
-    res.push(step(
-        "Before PodSecurityPolicy goes, make sure that Gatekeeper is asked: both webhooks must say `Fail`, mutation must be on, and no namespace that had policies may be left alone.",
-        "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations -l gatekeeper.sh/system=yes -o custom-columns='NAME:.metadata.name,FAILURE:.webhooks[*].failurePolicy'\nkubectl get namespaces -l admission.gatekeeper.sh/ignore".to_owned(),
-    ));
-    res.push(step(
-        "Disable the PodSecurityPolicy admission plugin, try a pod that should be refused, and only then delete the policies and the roles that granted them.",
-        String::new(),
-    ));
-    res
 }

@@ -104,6 +104,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "report",
         &[
             "admission",
+            "api",
             "bake",
             "controls",
             "diagnostic",

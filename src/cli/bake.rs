@@ -180,6 +180,7 @@ fn bake_all<'a>(
     let options = PlanOptions {
         enforcement_action: EnforcementAction::Deny,
         mutators: false,
+        max_mutators: 0,
         gatekeeper: migrate::GATEKEEPER,
         kubernetes,
     };

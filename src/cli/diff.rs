@@ -17,7 +17,6 @@ use crate::gatekeeper::GatekeeperAdmission;
 use crate::input::Inventory;
 use crate::loss::Loss;
 use crate::manifest::Manifest;
-use crate::plan::plan;
 use crate::psp::PspAdmission;
 use crate::render::{environment, render};
 use crate::report::difference::{Detail, DifferenceReport};
@@ -75,11 +74,8 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
     files::tell(&diagnostics, ui)?;
     let assume_grant = args.plan.assume_grant();
     migrate::check(&inventory, assume_grant)?;
-    let bundle = plan(
-        &inventory,
-        &args.plan.grants(&inventory),
-        args.plan.options(),
-    );
+    let grants = args.plan.grants(&inventory);
+    let bundle = args.plan.plan(&inventory, &grants)?;
     let manifests = render(&bundle, &environment()?)?;
     let changes = match &args.out_dir {
         None => None,

@@ -1,6 +1,6 @@
 //! `migrate`: everything to apply, and a report.
 
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
@@ -10,10 +10,11 @@ use crate::cli::out_dir::{self, File, Writer};
 use crate::cli::{ExitStatus, Ui};
 use crate::input::Inventory;
 use crate::loss::{Direction, Loss};
-use crate::manifest::{Folder, Manifest};
-use crate::plan::{EnforcementAction, PlanOptions, plan};
-use crate::render::{environment, kustomization, render};
-use crate::report::report;
+use crate::manifest::Manifest;
+use crate::plan::{Bundle, EnforcementAction, NamespacePattern, PlanOptions, Stages, plan};
+use crate::render::layout::{self, HAND_OVER_NAME, Layout};
+use crate::render::{environment, render};
+use crate::report::{ReportOptions, report};
 use crate::resolve::{self, Grant};
 use crate::version::Version;
 
@@ -37,12 +38,25 @@ pub(crate) struct MigrateArgs {
     #[arg(long, value_name = "DIR")]
     out_dir: Option<PathBuf>,
 
-    /// Write to the directory even if it holds something that this program did not write; that stays.
+    /// Write to the directory even if it holds something that this program did not write, which stays, or files that were edited,
+    /// which are written anew.
     #[arg(long, requires = "out_dir")]
     force: bool,
 
     #[command(flatten)]
     plan: PlanArgs,
+
+    /// What applies the directory.
+    #[arg(long, value_enum, default_value_t = LayoutName::Plain, requires = "out_dir", value_name = "TOOL")]
+    layout: LayoutName,
+
+    /// Where the directory is in the repository that Flux reads; by default it is that of `--out-dir`, if that is relative.
+    #[arg(long, value_name = "PATH")]
+    repository_path: Option<String>,
+
+    /// The GitRepository in the namespace `flux-system` that has the directory.
+    #[arg(long, default_value = "flux-system", value_name = "NAME")]
+    flux_source: String,
 
     /// Exit with 0 although Gatekeeper will admit pods that PodSecurityPolicy forbids.
     #[arg(long)]
@@ -53,12 +67,59 @@ pub(crate) struct MigrateArgs {
     strict: bool,
 }
 
+impl MigrateArgs {
+    /// # Errors
+    ///
+    /// When Flux cannot be told where the directory is.
+    fn layout(&self) -> anyhow::Result<Layout> {
+        Ok(match self.layout {
+            LayoutName::Plain => Layout::Plain,
+            LayoutName::Argocd => Layout::ArgoCd,
+            LayoutName::Flux => Layout::Flux {
+                path: self.path_in_repository()?,
+                source: self.flux_source.clone(),
+            },
+        })
+    }
+
+    fn path_in_repository(&self) -> anyhow::Result<String> {
+        let directory = self.repository_path.as_ref().map(PathBuf::from);
+        let directory = directory
+            .or_else(|| self.out_dir.clone())
+            .unwrap_or_default();
+        let mut parts = Vec::new();
+        for it in directory.components() {
+            match it {
+                Component::CurDir => {}
+                Component::Normal(part) => parts.push(part.to_string_lossy()),
+                _ => bail!(
+                    "`{}` does not tell where the directory is in the repository; say it with --repository-path",
+                    directory.display()
+                ),
+            }
+        }
+        Ok(parts.join("/"))
+    }
+}
+
 /// What decides over the manifests, beside the input.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct PlanArgs {
     /// What Gatekeeper does with a pod that no policy admits.
     #[arg(long, value_enum, default_value_t = Action::Dryrun, value_name = "ACTION")]
     enforcement_action: Action,
+
+    /// Forbid such pods in these namespaces, whatever the enforcement action; may be repeated, and `*` stands in front or at the end.
+    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',')]
+    deny: Vec<NamespacePattern>,
+
+    /// Admit such pods in these namespaces with a warning to their author.
+    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',')]
+    warn: Vec<NamespacePattern>,
+
+    /// Expand workloads to pods, so that who applies one is told what Gatekeeper will say of its pods.
+    #[arg(long, value_enum, value_name = "HOW")]
+    expand: Option<Expand>,
 
     /// Take it that everybody may use every policy, where the input has no RBAC objects.
     #[arg(long, value_enum, value_name = "WHOM")]
@@ -70,19 +131,30 @@ pub(crate) struct PlanArgs {
 
 impl PlanArgs {
     /// Whether everybody may use every policy.
-    pub(crate) fn assume_grant(self) -> Option<AssumeGrant> {
+    pub(crate) fn assume_grant(&self) -> Option<AssumeGrant> {
         self.assume_grant
     }
 
-    pub(crate) fn grants(self, inventory: &Inventory) -> Vec<Grant> {
+    pub(crate) fn grants(&self, inventory: &Inventory) -> Vec<Grant> {
         match self.assume_grant {
             Some(AssumeGrant::All) => resolve::everybody(),
             None => resolve::grants(inventory),
         }
     }
 
-    pub(crate) fn options(self) -> PlanOptions {
-        self.target.options(self.enforcement_action.into())
+    /// Plans what to write.
+    ///
+    /// # Errors
+    ///
+    /// When a namespace is to be enforced in two ways.
+    pub(crate) fn plan(&self, inventory: &Inventory, grants: &[Grant]) -> anyhow::Result<Bundle> {
+        let list = |patterns: &[NamespacePattern]| patterns.iter().cloned().collect();
+        let stages = Stages::new(list(&self.deny), list(&self.warn))?;
+        let options = self.target.options(self.enforcement_action.into());
+        let mut res = plan(inventory, grants, options);
+        res.stage(&stages, inventory);
+        res.expand = self.expand.is_some();
+        Ok(res)
     }
 }
 
@@ -139,6 +211,22 @@ impl From<Action> for EnforcementAction {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
+enum Expand {
+    /// Warn who applies the workload.
+    Warn,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LayoutName {
+    /// Apply the folders one after the other with kubectl.
+    Plain,
+    /// One Argo CD Application for the directory, with sync waves.
+    Argocd,
+    /// A Flux Kustomization for each folder, which depends on the one before.
+    Flux,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum AssumeGrant {
     /// Everybody may use every policy.
     All,
@@ -153,6 +241,9 @@ Examples:
   psp2gatekeeper snapshot --out-dir cluster
   psp2gatekeeper migrate -f cluster --out-dir gatekeeper
 
+  # Enforce in two namespaces, and warn in some more
+  psp2gatekeeper migrate -f cluster --deny shop,tools --warn 'team-*' --out-dir gatekeeper
+
   # The same from the cluster of the current context of kubectl
   psp2gatekeeper migrate --live --out-dir gatekeeper
 
@@ -165,20 +256,19 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     if args.plan.assume_grant.is_none() {
         diagnostics.extend(resolve::diagnostics(&inventory, &grants));
     }
-    let options = args.plan.options();
-    let bundle = plan(&inventory, &grants, options);
+    let bundle = args.plan.plan(&inventory, &grants)?;
     diagnostics.extend(bundle.diagnostics.iter().cloned());
     let environment = environment()?;
     let manifests = render(&bundle, &environment)?;
     diagnostics.extend(manifests.iter().filter_map(Manifest::size_warning));
     diagnostics.sort();
-    let report = report(
-        &inventory,
-        &bundle,
-        &manifests,
-        options.enforcement_action,
-        diagnostics,
-    );
+    let layout = args.layout()?;
+    let options = ReportOptions {
+        enforcement_action: args.plan.enforcement_action.into(),
+        layout: &layout,
+        kubernetes: args.plan.target.kubernetes_version,
+    };
+    let report = report(&inventory, &bundle, &manifests, options, diagnostics);
     if let Some(directory) = &args.out_dir {
         let mut files = vec![
             File::new("REPORT.md", report.to_markdown(&environment)?),
@@ -187,13 +277,11 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
                 format!("{}\n", serde_json::to_string_pretty(&report)?),
             ),
         ];
-        for folder in Folder::ALL {
-            if manifests.iter().any(|it| it.folder == folder) {
-                files.push(File::new(
-                    format!("{}/kustomization.yaml", folder.name()),
-                    kustomization(folder, &manifests, &environment)?,
-                ));
-            }
+        let beside = layout::beside(&bundle, &manifests, &layout, &environment)?;
+        files.extend(beside.into_iter().map(|(path, text)| File::new(path, text)));
+        if report.hand_over.is_some() {
+            let text = layout::hand_over(&environment)?;
+            files.push(File::new(layout::HAND_OVER, text));
         }
         files.extend(
             manifests
@@ -235,11 +323,20 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
 ///
 /// # Errors
 ///
-/// When there is no policy, or nobody who may use one.
+/// When there is no policy, or nobody who may use one, or PSP no longer decides everywhere.
 pub(crate) fn check(
     inventory: &Inventory,
     assume_grant: Option<AssumeGrant>,
 ) -> anyhow::Result<()> {
+    if inventory
+        .policies
+        .iter()
+        .any(|it| it.name == HAND_OVER_NAME)
+    {
+        bail!(
+            "the input has the PodSecurityPolicy `{HAND_OVER_NAME}`, so PSP stands aside already in some namespaces, and what it admits there is not what shall be admitted; use what was read before, such as a snapshot"
+        );
+    }
     if inventory.policies.is_empty() && inventory.unusable_policies.is_empty() {
         bail!(
             "there is no PodSecurityPolicy in the input; a cluster that has none, with the admission plugin on, forbids every pod"

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::manifest::{Folder, Manifest};
+use crate::render::layout::BESIDE;
 
 /// The file that lists what was written, so that a later run knows what is its own.
 pub(crate) const REPORT: &str = "report.json";
@@ -18,6 +20,8 @@ pub(crate) const SNAPSHOT: &str = "snapshot.json";
 
 /// The same of patches for workloads.
 pub(crate) const BAKING: &str = "baking.json";
+/// The file with the SHA-256 of those that were written and that people may edit, as `sha256sum` writes it.
+const DIGESTS: &str = "SHA256SUMS";
 
 /// A file to write, below the output directory.
 #[derive(Debug)]
@@ -70,7 +74,8 @@ struct EarlierObject {
 ///
 /// # Errors
 ///
-/// When it holds files that no such run wrote and `force` is not given, or cannot be written; then it is as before.
+/// When it holds files that no such run wrote, or that were edited since, and `force` is not given, or cannot be written; then it
+/// is as before.
 pub(crate) fn write(
     directory: &Path,
     writer: Writer,
@@ -80,20 +85,20 @@ pub(crate) fn write(
     let directory = &fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
     let foreign = foreign_files(directory, writer)?;
     if !foreign.is_empty() && !force {
-        let some: Vec<_> = foreign
-            .iter()
-            .take(5)
-            .map(|it| format!("`{}`", it.display()))
-            .collect();
         bail!(
             "`{}` holds {} that this program did not write, such as {}; choose another directory, or keep them there with --force",
             directory.display(),
-            if foreign.len() == 1 {
-                "a file".to_owned()
-            } else {
-                format!("{} files", foreign.len())
-            },
-            some.join(", ")
+            files_in_words(foreign.len()),
+            some_of(&foreign)
+        );
+    }
+    let edited = edited_files(directory, files);
+    if !edited.is_empty() && !force {
+        bail!(
+            "`{}` holds {} that somebody edited since this program wrote it: {}; `psp2gatekeeper diff --out-dir` shows what would change, and --force writes all anew",
+            directory.display(),
+            files_in_words(edited.len()),
+            some_of(&edited)
         );
     }
     let parent = match directory.parent() {
@@ -120,13 +125,14 @@ pub(crate) fn write(
         create_parent(&target).with_context(context)?;
         fs::write(target, &file.text).with_context(context)?;
     }
+    fs::write(new.join(DIGESTS), digests(files)).with_context(context)?;
     if let Ok(metadata) = fs::metadata(directory) {
         fs::set_permissions(&new, metadata.permissions()).with_context(context)?;
     }
     swap(directory, &new, &staging.path().join("old")).with_context(context)
 }
 
-/// Reads the manifests that stand in a directory, whoever wrote them.
+/// Reads the manifests that stand in a directory, whoever wrote them, without what is beside them for tools.
 ///
 /// # Errors
 ///
@@ -140,7 +146,8 @@ pub(crate) fn read(directory: &Path) -> anyhow::Result<Vec<Manifest>> {
         let is_yaml = path
             .extension()
             .is_some_and(|it| it == "yaml" || it == "yml");
-        if is_yaml {
+        let is_beside = BESIDE.iter().any(|it| path == Path::new(it));
+        if is_yaml && !is_beside {
             res.push(Manifest {
                 folder: Folder::Templates,
                 kind: "file".to_owned(),
@@ -168,6 +175,62 @@ fn swap(directory: &Path, new: &Path, old: &Path) -> io::Result<()> {
 
 fn create_parent(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs::create_dir_all)
+}
+
+fn files_in_words(number: usize) -> String {
+    match number {
+        1 => "a file".to_owned(),
+        _ => format!("{number} files"),
+    }
+}
+
+/// The first of the paths, for people.
+fn some_of(paths: &BTreeSet<PathBuf>) -> String {
+    const SHOWN: usize = 5;
+    let shown = paths.iter().take(SHOWN);
+    let mut res: Vec<String> = shown.map(|it| format!("`{}`", it.display())).collect();
+    if paths.len() > SHOWN {
+        res.push(format!("{} more", paths.len() - SHOWN));
+    }
+    res.join(", ")
+}
+
+/// The content of [`DIGESTS`].
+fn digests(files: &[File]) -> String {
+    let lines: BTreeSet<(&str, String)> = files
+        .iter()
+        // What lists the files is no place for edits.
+        .filter(|it| ![REPORT, SNAPSHOT].contains(&it.path.as_str()))
+        .map(|it| (it.path.as_str(), digest(it.text.as_bytes())))
+        .collect();
+    lines
+        .into_iter()
+        .map(|(path, digest)| format!("{digest}  {path}\n"))
+        .collect()
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|it| format!("{it:02x}")).collect()
+}
+
+/// Returns the files that are neither what an earlier run wrote nor what is to be written, relative to the directory.
+///
+/// A file that is gone is no loss, and where nobody kept digests nothing is known.
+fn edited_files(directory: &Path, files: &[File]) -> BTreeSet<PathBuf> {
+    let text = fs::read_to_string(directory.join(DIGESTS)).unwrap_or_default();
+    let written = text.lines().filter_map(|it| it.split_once("  "));
+    let is_edited = |(then, path): &(&str, &str)| {
+        let Ok(bytes) = fs::read(directory.join(path)) else {
+            return false;
+        };
+        let is_new = |it: &File| it.path == *path && it.text.as_bytes() == bytes;
+        digest(&bytes) != *then && !files.iter().any(is_new)
+    };
+    written
+        .filter(is_edited)
+        .map(|(_, path)| PathBuf::from(path))
+        .collect()
 }
 
 /// Returns the files in the directory that no earlier run wrote, relative to it and sorted.
@@ -200,8 +263,10 @@ fn earlier_files(directory: &Path, writer: Writer) -> Vec<PathBuf> {
     };
     let mut res: Vec<String> = earlier.objects.into_iter().map(|it| it.file).collect();
     res.push(index.to_owned());
+    res.push(DIGESTS.to_owned());
     if matches!(writer, Writer::Migrate) {
         res.push("REPORT.md".to_owned());
+        res.extend(BESIDE.map(str::to_owned));
         res.extend(Folder::ALL.map(|it| format!("{}/kustomization.yaml", it.name())));
     }
     res.into_iter().map(PathBuf::from).collect()

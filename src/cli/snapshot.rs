@@ -26,7 +26,8 @@ pub(crate) struct SnapshotArgs {
     #[arg(long, value_name = "DIR")]
     out_dir: PathBuf,
 
-    /// Write to the directory even if it holds something that no snapshot wrote; that stays.
+    /// Write to the directory even if it holds something that no snapshot wrote, which stays, or files that were edited, which are
+    /// written anew.
     #[arg(long)]
     force: bool,
 

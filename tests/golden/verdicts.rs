@@ -105,7 +105,9 @@ fn manifests(recording: &Recording) -> Vec<Manifest> {
         .iter()
         .filter(|(path, _)| {
             let path = Path::new(path);
-            path.extension().is_some_and(|it| it == "yaml") && !path.ends_with("kustomization.yaml")
+            let in_folder = path.components().count() > 2;
+            let is_yaml = path.extension().is_some_and(|it| it == "yaml");
+            in_folder && is_yaml && !path.ends_with("kustomization.yaml")
         })
         .map(|(path, text)| Manifest {
             folder: Folder::Templates,

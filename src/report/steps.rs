@@ -1,0 +1,235 @@
+//! What to do next: the output comes into the cluster, and PodSecurityPolicy goes.
+
+use serde::Serialize;
+
+use super::StageReport;
+use super::clean_up::shell_word;
+use crate::loss::{Direction, Loss};
+use crate::manifest::Folder;
+use crate::plan::{Bundle, CONSTRAINT_KIND, EnforcementAction};
+use crate::render::layout::{HAND_OVER, HAND_OVER_NAME, Layout, VALUES, flux_name};
+
+/// Something to do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// What, in a few sentences.
+    pub text: String,
+    /// The commands, if any.
+    pub command: String,
+    /// How to go back, as a command or in words; empty where nothing is to be undone.
+    pub back: String,
+}
+
+/// How a cluster that runs PodSecurityPolicy goes over to Gatekeeper, namespace by namespace.
+#[derive(Clone, Debug, Serialize)]
+pub struct HandOver {
+    /// What each namespace of the input has before it, sorted by name.
+    pub namespaces: Vec<NamespaceReport>,
+    /// What to do, in order.
+    pub steps: Vec<Step>,
+}
+
+/// Where a namespace stands.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NamespaceReport {
+    /// Its name.
+    pub namespace: String,
+    /// What Gatekeeper does with a violation there.
+    pub enforcement_action: EnforcementAction,
+    /// What to do next there.
+    pub next: &'static str,
+}
+
+fn step(text: &str, command: impl Into<String>, back: impl Into<String>) -> Step {
+    Step {
+        text: text.to_owned(),
+        command: command.into(),
+        back: back.into(),
+    }
+}
+
+/// How the output comes into the cluster.
+pub(super) fn steps(bundle: &Bundle, layout: &Layout) -> Vec<Step> {
+    let template = CONSTRAINT_KIND.to_lowercase();
+    let mut res = vec![step(
+        &format!(
+            "Set Gatekeeper up with `{VALUES}`, which has a reason for each value. While PodSecurityPolicy runs, Gatekeeper's own service account needs a policy, too."
+        ),
+        format!(
+            "helm upgrade --install gatekeeper gatekeeper/gatekeeper --namespace gatekeeper-system --create-namespace --values {VALUES}"
+        ),
+        "helm rollback gatekeeper --namespace gatekeeper-system",
+    )];
+    if !bundle.mutators.is_empty() {
+        res.push(step(
+            "Mutators act as soon as they are there, whatever the enforcement action: look at the losses that are stricter or differ first. While the plugin runs, it fills in its defaults before them.",
+            "",
+            "",
+        ));
+    }
+    if bundle.expand {
+        res.push(step(
+            "Workloads are expanded to pods when they are applied, and every constraint of the cluster that matches pods speaks up for these, as a warning. Nobody knows who will create such a pod, so what only a controller may use is missing there, as in audit.",
+            "",
+            "",
+        ));
+    }
+    res.extend(match layout {
+        Layout::Plain => with_kubectl(bundle, &template),
+        Layout::ArgoCd => vec![step(
+            "Commit the directory, and let Argo CD apply it. Templates, mutators and constraints are in sync waves; Argo CD does not know when the kind of the constraints is there, so let it try again.",
+            "argocd app create psp2gatekeeper --repo REPOSITORY --path PATH --dest-server https://kubernetes.default.svc --sync-retry-limit 5\nargocd app sync psp2gatekeeper",
+            "argocd app delete psp2gatekeeper",
+        )],
+        Layout::Flux { path, .. } => vec![step(
+            "Commit the directory; let the Kustomization of your cluster include it, or apply `flux.yaml`. Constraints wait until their kind is there.",
+            format!("kubectl apply -f ./{path}/flux.yaml\nkubectl -n flux-system wait --for=condition=Ready --timeout=10m kustomization/{}", flux_name(Folder::Constraints)),
+            format!("kubectl delete -f ./{path}/flux.yaml"),
+        )],
+    });
+    res.push(step(
+        "See what it finds in the pods that run: audit fills this in within minutes. Who asks is in the log of the webhook alone.",
+        format!("kubectl get {template} -o yaml\nkubectl logs -n gatekeeper-system -l control-plane=controller-manager --prefix | grep violation"),
+        "",
+    ));
+    let misses_defaults =
+        |it: &Loss| it.direction == Direction::Stricter && it.name.contains("/default-");
+    if bundle.losses.iter().any(misses_defaults) {
+        res.push(step(
+            "Write into the workloads what no mutator fills in: `bake` prints the patches, or edits the manifests with `--pods MANIFESTS --write`.",
+            "psp2gatekeeper bake -f CLUSTER",
+            "",
+        ));
+    }
+    res.push(step(
+        "Make sure that Gatekeeper is asked: both webhooks must say `Fail`, mutation must be on if there are mutators, and no namespace that had policies may be left alone.",
+        "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations -l gatekeeper.sh/system=yes -o custom-columns='NAME:.metadata.name,FAILURE:.webhooks[*].failurePolicy'\nkubectl get namespaces -l admission.gatekeeper.sh/ignore",
+        "",
+    ));
+    res
+}
+
+fn with_kubectl(bundle: &Bundle, template: &str) -> Vec<Step> {
+    let apply = |folder: Folder| format!("kubectl apply --server-side -k {}", folder.name());
+    let delete = |folder: Folder| format!("kubectl delete -k {}", folder.name());
+    let mut res = vec![step(
+        "Apply the constraint template and wait until its kind is there.",
+        format!(
+            "{}\nkubectl wait --for=jsonpath='{{.status.created}}'=true constrainttemplate/{template}\nkubectl wait --for=condition=Established crd/{template}.constraints.gatekeeper.sh",
+            apply(Folder::Templates)
+        ),
+        delete(Folder::Templates),
+    )];
+    if !bundle.mutators.is_empty() {
+        res.push(step(
+            "Apply the mutators.",
+            apply(Folder::Mutators),
+            delete(Folder::Mutators),
+        ));
+    }
+    // kubectl leaves alone what an earlier run wrote and this one does not.
+    let others: Vec<&str> = ["pod-security-policies-deny", "pod-security-policies-warn"]
+        .into_iter()
+        .filter(|name| !bundle.constraints.iter().any(|it| it.name == *name))
+        .collect();
+    let mut command = apply(Folder::Constraints);
+    if !others.is_empty() {
+        command = format!(
+            "{command}\nkubectl delete --ignore-not-found {template} {}",
+            others.join(" ")
+        );
+    }
+    let text = "Apply the constraints. What an earlier run may have written and this one does not has to go.";
+    res.push(step(text, command, delete(Folder::Constraints)));
+    if bundle.expand {
+        res.push(step(
+            "Apply the ExpansionTemplates.",
+            apply(Folder::Expansion),
+            delete(Folder::Expansion),
+        ));
+    }
+    res
+}
+
+/// How PodSecurityPolicy steps aside and goes.
+pub(super) fn hand_over(namespaces: Vec<NamespaceReport>) -> HandOver {
+    let binding = format!(
+        "{HAND_OVER_NAME} --clusterrole={HAND_OVER_NAME} --group=system:serviceaccounts:NAMESPACE"
+    );
+    let everywhere =
+        format!("{HAND_OVER_NAME} --clusterrole={HAND_OVER_NAME} --group=system:serviceaccounts");
+    let steps = vec![
+        step(
+            "Keep the input of this run, or a snapshot: it is the way back, and from now on the input of each further run. A cluster where PodSecurityPolicy stands aside no longer tells what was allowed, and `migrate` refuses it.",
+            "psp2gatekeeper snapshot --out-dir snapshot",
+            "",
+        ),
+        step(
+            "In a namespace where nothing unexpected shows up, let Gatekeeper forbid: add it to `--deny`, run again and apply the constraints. Both must admit a pod now.",
+            "",
+            "take the namespace out of `--deny`, run again and apply the constraints",
+        ),
+        step(
+            &format!(
+                "There, and nowhere else, let PodSecurityPolicy step aside: the policy in `{HAND_OVER}` admits every pod as it is, and the plugin prefers a policy that changes nothing. Gatekeeper alone decides then, and its mutators fill in the defaults. Roll the workloads out again and watch. As long as the binding is there the constraint must stay, for nothing else forbids."
+            ),
+            format!(
+                "kubectl get {} -o jsonpath='{{.items[*].spec.enforcementAction}}'\nkubectl apply -f {HAND_OVER}\nkubectl create rolebinding -n NAMESPACE {binding}\nkubectl get events -n NAMESPACE --field-selector reason=FailedCreate",
+                CONSTRAINT_KIND.to_lowercase()
+            ),
+            format!("kubectl delete rolebinding -n NAMESPACE {HAND_OVER_NAME}"),
+        ),
+        step(
+            "When all namespaces are so, let the rest follow, those to come included: run with `--enforcement-action deny`, apply the constraints, and bind the policy everywhere.",
+            format!("kubectl create clusterrolebinding {everywhere}"),
+            format!("kubectl delete clusterrolebinding {HAND_OVER_NAME}"),
+        ),
+        step(
+            "Disable the plugin: take `PodSecurityPolicy` out of `--enable-admission-plugins` of each API server, or use the switch of your provider. Then try, as somebody who is no administrator, a pod that should be refused. Before Kubernetes 1.25 this must be done.",
+            "",
+            "enable the plugin again: the policies, and who may use them, are still there",
+        ),
+        step(
+            "Delete what PodSecurityPolicy needed. The commands stand in `report.json`; the tables below say what they do. What changed since is left alone, with an error.",
+            "jq -r '.cleanUp.commands[]' report.json > clean-up.sh  # look at it, then: sh clean-up.sh",
+            "apply `podsecuritypolicies.json` of the snapshot, and of its roles and bindings those that the tables name, before the plugin is enabled again; leave its workloads, they are not whole",
+        ),
+    ];
+    HandOver { namespaces, steps }
+}
+
+/// Where each namespace stands, by the constraint that matches it.
+pub(super) fn namespaces(
+    names: impl Iterator<Item = String>,
+    stages: &[StageReport],
+    rest: EnforcementAction,
+) -> Vec<NamespaceReport> {
+    let report = |namespace: String| {
+        let is_in = |it: &&StageReport| it.namespaces.iter().any(|it| it.matches(&namespace));
+        let stage = stages.iter().find(is_in);
+        let enforcement_action = stage.map_or(rest, |it| it.enforcement_action);
+        NamespaceReport {
+            enforcement_action,
+            next: match enforcement_action {
+                EnforcementAction::Dryrun => "look at what is found, then warn or deny",
+                EnforcementAction::Warn => "look at what is found, then deny",
+                EnforcementAction::Deny => "let PodSecurityPolicy step aside",
+            },
+            namespace,
+        }
+    };
+    names.map(report).collect()
+}
+
+/// A command about an object, with its name as the shell takes it.
+pub(super) fn about(command: &str, namespace: Option<&str>, name: &str) -> String {
+    match namespace {
+        Some(namespace) => format!(
+            "{command} -n {} {}",
+            shell_word(namespace),
+            shell_word(name)
+        ),
+        None => format!("{command} {}", shell_word(name)),
+    }
+}
