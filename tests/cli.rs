@@ -195,6 +195,82 @@ fn every_command_explains_itself() {
 }
 
 #[test]
+fn completion_knows_every_command() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = psp2gatekeeper(&["completion", shell]).succeeded().stdout;
+        for command in commands() {
+            assert!(script.contains(&command), "{shell} does not know {command}");
+        }
+        assert!(script.contains("kubeconfig"), "{shell} knows no option");
+    }
+    psp2gatekeeper(&["completion", "cmd"]).failed("bash");
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let (directory, _) = workplace();
+    let pages = directory.path().join("share/man1");
+    let beside = pages.join("other.1");
+    fs::create_dir_all(&pages).expect("it can be made");
+    fs::write(&beside, "theirs").expect("it can be written");
+    psp2gatekeeper(&["man", "--out-dir", text(&pages)]).succeeded();
+    let pages = files(&pages);
+    assert_eq!(pages[&beside], "theirs");
+    let page = |name: &str| {
+        let path = beside.with_file_name(format!("{name}.1"));
+        pages
+            .get(&path)
+            .unwrap_or_else(|| panic!("{name} has no page"))
+    };
+    assert!(page("psp2gatekeeper").contains("psp2gatekeeper"));
+    for command in commands() {
+        let page = page(&format!("psp2gatekeeper-{command}"));
+        for part in [".SH SYNOPSIS", ".SH OPTIONS", "Exit codes: 0 "] {
+            assert!(page.contains(part), "{command} lacks {part}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_plugin_of_kubectl_calls_itself_so() {
+    let (directory, input) = workplace();
+    let plugin = directory.path().join("kubectl-psp2gatekeeper");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_psp2gatekeeper"), &plugin)
+        .expect("it can be made");
+    let run = |arguments: &[&str]| {
+        let output = Command::new(&plugin).args(arguments).output();
+        let output = output.expect("the program starts");
+        let text = String::from_utf8([output.stdout, output.stderr].concat());
+        (output.status.code(), text.expect("it writes UTF-8"))
+    };
+    let (code, help) = run(&["--help"]);
+    assert_eq!(code, Some(0), "{help}");
+    assert!(
+        help.contains("Usage: kubectl psp2gatekeeper [OPTIONS] <COMMAND>"),
+        "{help}"
+    );
+    let (_, help) = run(&["migrate", "--help"]);
+    assert!(
+        help.contains("Usage: kubectl psp2gatekeeper migrate [OPTIONS]"),
+        "{help}"
+    );
+    assert!(
+        help.contains("\n  kubectl psp2gatekeeper migrate -f"),
+        "{help}"
+    );
+    assert!(!help.contains("\n  psp2gatekeeper "), "{help}");
+    let (code, usage) = run(&["migrate"]);
+    assert_eq!(code, Some(2));
+    assert!(
+        usage.contains("Usage: kubectl psp2gatekeeper migrate "),
+        "{usage}"
+    );
+    let (code, text) = run(&["migrate", "-f", text(&input)]);
+    assert_eq!(code, Some(0), "{text}");
+}
+
+#[test]
 fn the_version_is_that_of_the_package() {
     let run = psp2gatekeeper(&["--version"]).succeeded();
     let version = env!("CARGO_PKG_VERSION");
