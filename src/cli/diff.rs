@@ -6,13 +6,14 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use clap::builder::Resettable::Reset;
 use rayon::prelude::*;
 
 use crate::cli::both::Both;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::{ExitStatus, Output, Ui, migrate, out_dir};
 use crate::diff::workloads::{Treatment, pods, treat};
-use crate::diff::{Change, diff};
+use crate::diff::{Change, diff, diff_live};
 use crate::gatekeeper::GatekeeperAdmission;
 use crate::input::Inventory;
 use crate::loss::Loss;
@@ -25,11 +26,17 @@ use crate::resolve;
 
 /// Show what would change before anything is applied: manifests, and which pods would be admitted or forbidden.
 ///
-/// Manifests are those that `migrate` would write now with the same options, against those of a directory.
+/// Manifests are those that `migrate` would write now with the same options, against those of a directory, or else against what
+/// the cluster runs that --live, --context or --kubeconfig names; -f beside them says where the policies come from instead.
 /// The pods are those of the workloads in the input, asked for as their controllers do: once of PSP and once of the manifests
 /// that would be written, as if every constraint denied.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
+// Files and a cluster go together here: policies from the one, what runs from the other.
+#[command(
+    mut_arg("filename", |it| it.conflicts_with(Reset)),
+    mut_arg("recursive", |it| it.conflicts_with(Reset))
+)]
 pub(crate) struct DiffArgs {
     #[command(flatten)]
     input: InputArgs,
@@ -59,6 +66,10 @@ Examples:
   # What would change if `migrate` wrote that directory again?
   psp2gatekeeper diff -f cluster.yaml --out-dir gatekeeper
 
+  # What would change in the cluster, and after its upgrade, with the policies of a snapshot?
+  psp2gatekeeper diff --live
+  psp2gatekeeper diff --live -f snapshot
+
   # Which of the workloads would Gatekeeper forbid?
   psp2gatekeeper diff -f cluster.yaml -f workloads.yaml
 
@@ -71,6 +82,14 @@ Exit codes: 0 done, and there is no difference; 1 there is one; 2 could not be d
 const EXTERNAL_DIFF: &str = "KUBECTL_EXTERNAL_DIFF";
 
 pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus> {
+    if let (Some(directory), Some(_), true) =
+        (&args.out_dir, args.input.cluster(), args.input.has_files())
+    {
+        bail!(
+            "what would be written is compared with `{}` or with a cluster, and the policies come from files: one of the three is too much",
+            directory.display()
+        );
+    }
     let (mut inventory, diagnostics) = files::load(&args.input, ui)?;
     files::tell(&diagnostics, ui)?;
     let assume_grant = args.plan.assume_grant();
@@ -81,22 +100,7 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
         args.plan.options(),
     );
     let manifests = render(&bundle, &environment()?)?;
-    let changes = match &args.out_dir {
-        None => None,
-        Some(directory) if !directory.exists() => {
-            writeln!(
-                ui.stderr,
-                "`{}` does not exist, so every object is new",
-                directory.display()
-            )?;
-            Some(diff(&[], &manifests)?)
-        }
-        Some(directory) => {
-            let old = out_dir::read(directory)?;
-            let changes = diff(&old, &manifests);
-            Some(changes.with_context(|| format!("`{}`", directory.display()))?)
-        }
-    };
+    let changes = changes(args, &manifests, ui)?;
     if assume_grant.is_some() {
         resolve::assume_everybody(&mut inventory);
     }
@@ -134,6 +138,38 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
     } else {
         ExitStatus::Done
     })
+}
+
+/// Compares what would be written with the directory or the cluster that is named, if one is.
+fn changes(
+    args: &DiffArgs,
+    manifests: &[Manifest],
+    ui: &mut Ui<'_>,
+) -> anyhow::Result<Option<Vec<Change>>> {
+    let changes = match (&args.out_dir, args.input.cluster()) {
+        (Some(directory), _) if !directory.exists() => {
+            writeln!(
+                ui.stderr,
+                "`{}` does not exist, so every object is new",
+                directory.display()
+            )?;
+            diff(&[], manifests)?
+        }
+        (Some(directory), _) => diff(&out_dir::read(directory)?, manifests)
+            .with_context(|| format!("`{}`", directory.display()))?,
+        (None, Some(cluster)) => {
+            let live = cluster.written()?;
+            if live.is_none() {
+                writeln!(
+                    ui.stderr,
+                    "the cluster serves no ConstraintTemplates, so Gatekeeper is not there and every object is new"
+                )?;
+            }
+            diff_live(&live.unwrap_or_default(), manifests).context("what the cluster runs")?
+        }
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(changes))
 }
 
 /// Asks both about all pods of the input.
