@@ -24,6 +24,7 @@ mod man;
 mod migrate;
 mod objects;
 mod out_dir;
+mod page;
 mod resolve;
 mod review;
 mod snapshot;

@@ -19,6 +19,8 @@ use crate::render::RenderError;
 
 pub mod difference;
 mod losses;
+pub mod matrix;
+pub mod page;
 pub mod verification;
 
 pub use losses::Ledger;

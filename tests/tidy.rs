@@ -99,6 +99,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "plan",
             "rbac",
             "render",
+            "resolve",
             "verify",
         ],
     ),

@@ -7,21 +7,17 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 use clap::Args;
 use clap::builder::Resettable::Reset;
-use rayon::prelude::*;
 
-use crate::cli::both::Both;
 use crate::cli::files::{self, InputArgs};
-use crate::cli::{ExitStatus, Output, Ui, migrate, out_dir};
-use crate::diff::workloads::{Treatment, pods, treat};
+use crate::cli::{ExitStatus, Output, Ui, migrate, out_dir, page};
 use crate::diff::{Change, diff, diff_live};
-use crate::gatekeeper::GatekeeperAdmission;
-use crate::input::Inventory;
-use crate::loss::Loss;
 use crate::manifest::Manifest;
 use crate::plan::plan;
-use crate::psp::PspAdmission;
 use crate::render::{environment, render};
 use crate::report::difference::{Detail, DifferenceReport};
+use crate::report::matrix::Matrix;
+use crate::report::page::Page;
+use crate::report::report;
 use crate::resolve;
 
 /// Show what would change before anything is applied: manifests, and which pods would be admitted or forbidden.
@@ -56,6 +52,10 @@ pub(crate) struct DiffArgs {
     #[arg(long)]
     summary: bool,
 
+    /// Write this file, too: one page for a browser, with all that `migrate` and this command have to say.
+    #[arg(long, value_name = "FILE")]
+    report_html: Option<PathBuf>,
+
     /// How to write it.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -72,6 +72,9 @@ Examples:
 
   # Which of the workloads would Gatekeeper forbid?
   psp2gatekeeper diff -f cluster.yaml -f workloads.yaml
+
+  # As a page for a browser
+  psp2gatekeeper diff -f cluster.yaml --report-html changes.html
 
   # With another program; it gets two directories, as of `kubectl diff`
   KUBECTL_EXTERNAL_DIFF=meld psp2gatekeeper diff -f cluster.yaml --out-dir gatekeeper
@@ -90,35 +93,48 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
             directory.display()
         );
     }
-    let (mut inventory, diagnostics) = files::load(&args.input, ui)?;
+    let (mut inventory, mut diagnostics) = files::load(&args.input, ui)?;
     files::tell(&diagnostics, ui)?;
     let assume_grant = args.plan.assume_grant();
     migrate::check(&inventory, assume_grant)?;
-    let bundle = plan(
-        &inventory,
-        &args.plan.grants(&inventory),
-        args.plan.options(),
-    );
+    let grants = args.plan.grants(&inventory);
+    let options = args.plan.options();
+    let bundle = plan(&inventory, &grants, options);
     let manifests = render(&bundle, &environment()?)?;
     let changes = changes(args, &manifests, ui)?;
     if assume_grant.is_some() {
         resolve::assume_everybody(&mut inventory);
     }
-    let treatments = treatments(&inventory, &manifests, &bundle.losses)?;
-    let report = DifferenceReport {
+    let treatments = page::treatments(&inventory, &manifests, &bundle.losses)?;
+    let difference = DifferenceReport {
         changes: changes.as_deref(),
         treatments: &treatments,
         losses: &bundle.losses,
     };
+    if let Some(path) = &args.report_html {
+        if assume_grant.is_none() {
+            diagnostics.extend(resolve::diagnostics(&inventory, &grants));
+        }
+        diagnostics.extend(bundle.diagnostics.iter().cloned());
+        diagnostics.extend(manifests.iter().filter_map(Manifest::size_warning));
+        diagnostics.sort();
+        let action = options.enforcement_action;
+        let page = Page {
+            report: &report(&inventory, &bundle, &manifests, action, diagnostics),
+            difference: &difference,
+            matrix: &Matrix::new(&inventory, &grants),
+        };
+        page::write(path, &page.to_html(&environment()?)?)?;
+    }
     match args.output {
         Output::Json => {
             writeln!(
                 ui.stdout,
                 "{}",
-                serde_json::to_string_pretty(&report.to_json())?
+                serde_json::to_string_pretty(&difference.to_json())?
             )?;
         }
-        Output::Text if args.summary => report.write_text(ui.stdout, Detail::Summary)?,
+        Output::Text if args.summary => difference.write_text(ui.stdout, Detail::Summary)?,
         Output::Text => {
             let external = std::env::var(EXTERNAL_DIFF).unwrap_or_default();
             let detail = if external.trim().is_empty() {
@@ -126,14 +142,14 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
                     color: ui.color_stdout,
                 }
             } else {
-                let changes = report.changes.unwrap_or_default();
+                let changes = difference.changes.unwrap_or_default();
                 show_with(&external, changes, ui)?;
                 Detail::Listed
             };
-            report.write_text(ui.stdout, detail)?;
+            difference.write_text(ui.stdout, detail)?;
         }
     }
-    Ok(if report.differs() && !args.exit_zero {
+    Ok(if difference.differs() && !args.exit_zero {
         ExitStatus::Found
     } else {
         ExitStatus::Done
@@ -170,26 +186,6 @@ fn changes(
         (None, None) => return Ok(None),
     };
     Ok(Some(changes))
-}
-
-/// Asks both about all pods of the input.
-fn treatments(
-    inventory: &Inventory,
-    manifests: &[Manifest],
-    losses: &[Loss],
-) -> anyhow::Result<Vec<Treatment>> {
-    let both = Both {
-        inventory,
-        psp: PspAdmission::new(inventory),
-        gatekeeper: GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)?,
-        now: None,
-        as_if_deny: true,
-    };
-    pods(&inventory.workloads)
-        .into_par_iter()
-        .map(|it| treat(&both.psp, &both, losses, it))
-        .collect::<Result<_, _>>()
-        .context("an answer of Gatekeeper cannot be known")
 }
 
 /// Lets another program show the changes: it gets a directory with the old texts and one with the new, as of `kubectl diff`.

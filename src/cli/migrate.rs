@@ -7,13 +7,16 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::files::{self, InputArgs};
 use crate::cli::out_dir::{self, File, Writer};
-use crate::cli::{ExitStatus, Ui};
+use crate::cli::{ExitStatus, Ui, page};
 use crate::input::Inventory;
 use crate::loss::{Direction, Loss};
 use crate::manifest::{Folder, Manifest};
 use crate::plan::{EnforcementAction, PlanOptions, plan};
 use crate::render::{environment, kustomization, render};
-use crate::report::report;
+use crate::report::difference::DifferenceReport;
+use crate::report::matrix::Matrix;
+use crate::report::page::Page;
+use crate::report::{Report, report};
 use crate::resolve::{self, Grant};
 use crate::version::Version;
 
@@ -37,6 +40,10 @@ pub(crate) struct MigrateArgs {
     /// Write to the directory even if it holds something that this program did not write; that stays.
     #[arg(long, requires = "out_dir")]
     force: bool,
+
+    /// Write this file, too: the report as one page for a browser, with what becomes of each workload.
+    #[arg(long, value_name = "FILE")]
+    report_html: Option<PathBuf>,
 
     #[command(flatten)]
     plan: PlanArgs,
@@ -145,6 +152,9 @@ Examples:
   psp2gatekeeper snapshot --out-dir cluster
   psp2gatekeeper migrate -f cluster --out-dir gatekeeper
 
+  # The same with a page for a browser, which tells what becomes of each workload
+  psp2gatekeeper migrate -f cluster --out-dir gatekeeper --report-html gatekeeper/REPORT.html
+
   # The same from the cluster of the current context of kubectl
   psp2gatekeeper migrate --live --out-dir gatekeeper
 
@@ -171,6 +181,10 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
         options.enforcement_action,
         diagnostics,
     );
+    let html = match &args.report_html {
+        None => None,
+        Some(_) => Some(html(args, &inventory, &grants, &report, &manifests)?),
+    };
     if let Some(directory) = &args.out_dir {
         let mut files = vec![
             File::new("REPORT.md", report.to_markdown(&environment)?),
@@ -205,6 +219,9 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
         }
         writeln!(ui.stderr, "{}", report.summary)?;
     }
+    if let (Some(path), Some(html)) = (&args.report_html, html) {
+        page::write(path, &html)?;
+    }
     let looser: Vec<&Loss> = bundle
         .losses
         .iter()
@@ -221,6 +238,30 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
             ExitStatus::Done
         },
     )
+}
+
+/// Returns the report as a page, with what becomes of each workload.
+fn html(
+    args: &MigrateArgs,
+    inventory: &Inventory,
+    grants: &[Grant],
+    report: &Report,
+    manifests: &[Manifest],
+) -> anyhow::Result<String> {
+    let mut assumed = inventory.clone();
+    if args.plan.assume_grant.is_some() {
+        resolve::assume_everybody(&mut assumed);
+    }
+    let page = Page {
+        report,
+        difference: &DifferenceReport {
+            changes: None,
+            treatments: &page::treatments(&assumed, manifests, &report.losses)?,
+            losses: &report.losses,
+        },
+        matrix: &Matrix::new(inventory, grants),
+    };
+    Ok(page.to_html(&environment()?)?)
 }
 
 /// Checks that there is something to migrate.

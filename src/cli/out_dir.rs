@@ -16,6 +16,9 @@ pub(crate) const REPORT: &str = "report.json";
 /// The same of a snapshot.
 pub(crate) const SNAPSHOT: &str = "snapshot.json";
 
+/// The page of a report, as the examples name it; a later run takes it away.
+const PAGE: &str = "REPORT.html";
+
 /// A file to write, below the output directory.
 #[derive(Debug)]
 pub(crate) struct File {
@@ -190,7 +193,7 @@ fn earlier_files(directory: &Path, writer: Writer) -> Vec<PathBuf> {
     let mut res: Vec<String> = earlier.objects.into_iter().map(|it| it.file).collect();
     res.push(index.to_owned());
     if matches!(writer, Writer::Migrate) {
-        res.push("REPORT.md".to_owned());
+        res.extend(["REPORT.md", PAGE].map(str::to_owned));
         res.extend(Folder::ALL.map(|it| format!("{}/kustomization.yaml", it.name())));
     }
     res.into_iter().map(PathBuf::from).collect()
