@@ -68,6 +68,19 @@ enum Output {
     Json,
 }
 
+/// The same of a command that CI systems run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum CiOutput {
+    /// For people.
+    Text,
+    /// JSON, for machines.
+    Json,
+    /// A test report in JUnit's XML, for CI systems.
+    Junit,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     Migrate(migrate::MigrateArgs),

@@ -18,5 +18,6 @@ pub mod report;
 pub mod requests;
 pub mod resolve;
 pub mod review;
+pub mod standards;
 pub mod verify;
 pub mod version;

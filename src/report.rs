@@ -17,6 +17,7 @@ use crate::plan::{Bundle, CONSTRAINT_KIND, EnforcementAction, Mutator, Namespace
 use crate::rbac::CLUSTER_ADMIN;
 use crate::render::RenderError;
 
+pub mod ci;
 pub mod difference;
 mod losses;
 pub mod matrix;

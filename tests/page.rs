@@ -160,7 +160,7 @@ fn workloads_at_risk_come_first() {
     for text in [
         "by PodSecurityPolicy <span class=\"name\">restricted",
         "<code>[\"NET_RAW\"]</code>",
-        "<li><code>capabilities/",
+        "<code>capabilities&#x2f;default-not-set</code>",
         "A pod that shows it",
     ] {
         assert!(place(text) > 0);

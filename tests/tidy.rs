@@ -56,6 +56,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "admission",
             "api",
+            "diagnostic",
             "input",
             "loss",
             "manifest",

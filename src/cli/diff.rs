@@ -9,11 +9,12 @@ use clap::Args;
 use clap::builder::Resettable::Reset;
 
 use crate::cli::files::{self, InputArgs};
-use crate::cli::{ExitStatus, Output, Ui, migrate, out_dir, page};
+use crate::cli::{CiOutput, ExitStatus, Ui, migrate, out_dir, page};
 use crate::diff::{Change, diff, diff_live};
 use crate::manifest::Manifest;
 use crate::plan::plan;
 use crate::render::{environment, render};
+use crate::report::ci;
 use crate::report::difference::{Detail, DifferenceReport};
 use crate::report::matrix::Matrix;
 use crate::report::page::Page;
@@ -57,8 +58,8 @@ pub(crate) struct DiffArgs {
     report_html: Option<PathBuf>,
 
     /// How to write it.
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    output: Output,
+    #[arg(short, long, value_enum, default_value_t = CiOutput::Text)]
+    output: CiOutput,
 }
 
 const EXAMPLES: &str = "\
@@ -75,6 +76,9 @@ Examples:
 
   # As a page for a browser
   psp2gatekeeper diff -f cluster.yaml --report-html changes.html
+
+  # In a pipeline, which may go on
+  psp2gatekeeper diff -f cluster.yaml -o junit --exit-zero > diff.xml
 
   # With another program; it gets two directories, as of `kubectl diff`
   KUBECTL_EXTERNAL_DIFF=meld psp2gatekeeper diff -f cluster.yaml --out-dir gatekeeper
@@ -127,15 +131,23 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
         page::write(path, &page.to_html(&environment()?)?)?;
     }
     match args.output {
-        Output::Json => {
+        CiOutput::Json => {
             writeln!(
                 ui.stdout,
                 "{}",
                 serde_json::to_string_pretty(&difference.to_json())?
             )?;
         }
-        Output::Text if args.summary => difference.write_text(ui.stdout, Detail::Summary)?,
-        Output::Text => {
+        CiOutput::Junit => {
+            let cases = difference.cases(&compared_with(args));
+            writeln!(ui.stdout, "{}", ci::junit("diff", &cases)?.trim_end())?;
+        }
+        CiOutput::Sarif => {
+            let log = ci::sarif(&difference.cases(&compared_with(args)));
+            writeln!(ui.stdout, "{}", serde_json::to_string_pretty(&log)?)?;
+        }
+        CiOutput::Text if args.summary => difference.write_text(ui.stdout, Detail::Summary)?,
+        CiOutput::Text => {
             let external = std::env::var(EXTERNAL_DIFF).unwrap_or_default();
             let detail = if external.trim().is_empty() {
                 Detail::Full {
@@ -186,6 +198,12 @@ fn changes(
         (None, None) => return Ok(None),
     };
     Ok(Some(changes))
+}
+
+/// Where objects are to be looked for.
+fn compared_with(args: &DiffArgs) -> String {
+    let directory = args.out_dir.as_ref();
+    directory.map_or_else(|| "cluster".to_owned(), |it| it.display().to_string())
 }
 
 /// Lets another program show the changes: it gets a directory with the old texts and one with the new, as of `kubectl diff`.

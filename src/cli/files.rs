@@ -45,6 +45,11 @@ impl InputArgs {
         !self.filename.is_empty()
     }
 
+    /// Returns the first file or directory, if the input comes from files.
+    pub(crate) fn first_file(&self) -> Option<&Path> {
+        self.filename.first().map(PathBuf::as_path)
+    }
+
     /// Returns the cluster that is named, if one is.
     pub(crate) fn cluster(&self) -> Option<Cluster<'_>> {
         Cluster::named(&self.cluster)

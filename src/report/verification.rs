@@ -10,6 +10,8 @@ use crate::admission::{AdmissionRequest, Operation, Verdict};
 use crate::loss::{Direction, Loss};
 use crate::verify::{Finding, Verification, differences};
 
+mod ci;
+
 /// What a live pod says of its policy and the model does not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RecordedPolicy {
