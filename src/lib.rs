@@ -1,6 +1,7 @@
 //! Moves a Kubernetes cluster from PodSecurityPolicy to OPA Gatekeeper.
 
 pub mod admission;
+pub mod advice;
 pub mod api;
 pub mod cli;
 pub mod controls;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use losses::{loss_summaries, some_of};
 
+use crate::advice::Advice;
 use crate::controls::defaults::Level;
 use crate::diagnostic::Diagnostic;
 use crate::input::Inventory;
@@ -57,6 +58,8 @@ pub struct Report {
     pub losses: Vec<Loss>,
     /// How many fields of PodSecurityPolicies are how far from equivalent.
     pub ledger: Ledger,
+    /// What could be simpler or narrower.
+    pub advice: Advice,
     /// What is odd about the input, sorted: warnings first.
     pub diagnostics: Vec<Diagnostic>,
     /// What to do next, in order.
@@ -120,6 +123,7 @@ pub fn report(
     manifests: &[Manifest],
     enforcement_action: EnforcementAction,
     diagnostics: Vec<Diagnostic>,
+    advice: Advice,
 ) -> Report {
     let mut policies: Vec<PolicyReport> = bundle
         .policies
@@ -160,6 +164,7 @@ pub fn report(
         defaults: bundle.mutators.iter().map(default).collect(),
         losses: bundle.losses.clone(),
         ledger: Ledger::new(&bundle.losses),
+        advice,
         diagnostics,
         steps: steps(enforcement_action, bundle),
     }
@@ -176,7 +181,8 @@ impl Report {
         let template = environment.get_template("report.md.j2")?;
         let losses = loss_summaries(&self.losses);
         let ledger_text = self.ledger.to_string();
-        Ok(template.render(context! { remarks, loss_summaries => Serde(losses), ledger_text, ..Value::from(Serde(self)) })?)
+        let advised = !self.advice.is_empty();
+        Ok(template.render(context! { remarks, advised, loss_summaries => Serde(losses), ledger_text, ..Value::from(Serde(self)) })?)
     }
 }
 

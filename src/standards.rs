@@ -97,8 +97,9 @@ const RESTRICTED: [(&str, Check); 6] = [
     (
         "volumes: types other than configMap, csi, downwardAPI, emptyDir, ephemeral, persistentVolumeClaim, projected, secret",
         |pod| {
+            // One without a source is an emptyDir by default.
             pod.volumes()
-                .any(|it| !VOLUMES.iter().any(|source| it.get(&[*source]).is_some()))
+                .any(|it| it.sources().any(|source| !VOLUMES.contains(&source)))
         },
     ),
     ("runAsNonRoot: must be true", |pod| {
@@ -119,7 +120,7 @@ const RESTRICTED: [(&str, Check); 6] = [
 ];
 
 /// Capabilities that `baseline` lets containers add.
-const CAPABILITIES: [&str; 13] = [
+pub(crate) const CAPABILITIES: [&str; 13] = [
     "AUDIT_WRITE",
     "CHOWN",
     "DAC_OVERRIDE",
@@ -145,7 +146,7 @@ const SYSCTLS: [&str; 5] = [
 /// Types of SELinux that `baseline` lets containers have.
 const SE_LINUX_TYPES: [&str; 4] = ["", "container_init_t", "container_kvm_t", "container_t"];
 /// Types of volumes that `restricted` lets pods have.
-const VOLUMES: [&str; 8] = [
+pub(crate) const VOLUMES: [&str; 8] = [
     "configMap",
     "csi",
     "downwardAPI",
@@ -233,7 +234,7 @@ mod tests {
         }
     }
 
-    fn context(members: Value) -> Value {
+    fn context(members: &Value) -> Value {
         json!({ "securityContext": members })
     }
 
@@ -262,7 +263,7 @@ mod tests {
 
     #[test]
     fn restricted_wants_a_pod_hardened() {
-        let hardened = pod(none(), context(Value::Object(hardened())));
+        let hardened = pod(none(), context(&Value::Object(hardened())));
         assert_eq!(violations(Level::Restricted, &hardened), Vec::<&str>::new());
         let wanted: Vec<_> = violations(Level::Restricted, &pod(none(), none()))
             .into_iter()
@@ -293,7 +294,7 @@ mod tests {
             (
                 "capabilities",
                 none(),
-                context(json!({ "capabilities": { "add": ["CHOWN", "NET_RAW"] } })),
+                context(&json!({ "capabilities": { "add": ["CHOWN", "NET_RAW"] } })),
             ),
             ("hostNetwork", json!({ "hostIPC": true }), none()),
             (
@@ -306,36 +307,40 @@ mod tests {
                 none(),
                 json!({ "ports": [{ "containerPort": 80, "hostPort": 80 }] }),
             ),
-            ("privileged", none(), context(json!({ "privileged": true }))),
+            (
+                "privileged",
+                none(),
+                context(&json!({ "privileged": true })),
+            ),
             (
                 "procMount",
                 none(),
-                context(json!({ "procMount": "Unmasked" })),
+                context(&json!({ "procMount": "Unmasked" })),
             ),
             (
                 "seLinuxOptions",
-                context(json!({ "seLinuxOptions": { "type": "spc_t" } })),
+                context(&json!({ "seLinuxOptions": { "type": "spc_t" } })),
                 none(),
             ),
             (
                 "seLinuxOptions",
                 none(),
-                context(json!({ "seLinuxOptions": { "role": "r" } })),
+                context(&json!({ "seLinuxOptions": { "role": "r" } })),
             ),
             (
                 "seccompProfile",
                 none(),
-                context(json!({ "seccompProfile": { "type": "Unconfined" } })),
+                context(&json!({ "seccompProfile": { "type": "Unconfined" } })),
             ),
             (
                 "sysctls",
-                context(json!({ "sysctls": [{ "name": "kernel.msgmax", "value": "1" }] })),
+                context(&json!({ "sysctls": [{ "name": "kernel.msgmax", "value": "1" }] })),
                 none(),
             ),
             (
                 "windowsOptions",
                 none(),
-                context(json!({ "windowsOptions": { "hostProcess": true } })),
+                context(&json!({ "windowsOptions": { "hostProcess": true } })),
             ),
         ];
         for (expected, spec, container) in rows {
@@ -344,7 +349,7 @@ mod tests {
         let fine = [
             (
                 none(),
-                context(json!({ "capabilities": { "add": ["CHOWN"] } })),
+                context(&json!({ "capabilities": { "add": ["CHOWN"] } })),
             ),
             (
                 none(),
@@ -352,21 +357,21 @@ mod tests {
             ),
             (
                 none(),
-                context(json!({ "procMount": "Default", "privileged": false })),
+                context(&json!({ "procMount": "Default", "privileged": false })),
             ),
             (
-                context(json!({ "seLinuxOptions": { "type": "container_t", "level": "s0" } })),
+                context(&json!({ "seLinuxOptions": { "type": "container_t", "level": "s0" } })),
                 none(),
             ),
             (
                 context(
-                    json!({ "sysctls": [{ "name": "net.ipv4.tcp_syncookies", "value": "1" }] }),
+                    &json!({ "sysctls": [{ "name": "net.ipv4.tcp_syncookies", "value": "1" }] }),
                 ),
                 none(),
             ),
             (
                 none(),
-                context(json!({ "seccompProfile": { "type": "Localhost" } })),
+                context(&json!({ "seccompProfile": { "type": "Localhost" } })),
             ),
         ];
         for (spec, container) in fine {
@@ -399,7 +404,7 @@ mod tests {
         let with = |key: &str, value: Value| {
             let mut members = hardened();
             members.insert(key.to_owned(), value);
-            pod(none(), context(Value::Object(members)))
+            pod(none(), context(&Value::Object(members)))
         };
         let net = json!({ "drop": ["ALL"], "add": ["NET_BIND_SERVICE"] });
         assert_eq!(
@@ -426,14 +431,14 @@ mod tests {
         let mut members = hardened();
         members.remove("runAsNonRoot");
         let by_pod = pod(
-            context(json!({ "runAsNonRoot": true })),
-            context(Value::Object(members)),
+            context(&json!({ "runAsNonRoot": true })),
+            context(&Value::Object(members)),
         );
         assert_eq!(violations(Level::Restricted, &by_pod), Vec::<&str>::new());
         // The pod's own no counts even if every container says yes.
         let by_pod = pod(
-            context(json!({ "runAsNonRoot": false })),
-            context(Value::Object(hardened())),
+            context(&json!({ "runAsNonRoot": false })),
+            context(&Value::Object(hardened())),
         );
         check(Level::Restricted, &by_pod, "runAsNonRoot");
     }

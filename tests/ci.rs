@@ -2,6 +2,7 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "tests read files and may panic"
 )]
 
@@ -101,7 +102,7 @@ impl Place {
         (code, serde_json::from_str(&text).expect("it is JSON"))
     }
 
-    /// Writes the output and has it forbid nothing, so that `verify` finds something.
+    /// Writes the output and takes a demand of the policy out of it, so that `verify` finds something.
     fn with_loosened_output(self) -> Self {
         self.run(&[
             "migrate",
@@ -113,7 +114,7 @@ impl Place {
         let constraint =
             self.path("out/3-constraints/podsecuritypolicyadmission-pod-security-policies.yaml");
         let text = fs::read_to_string(&constraint).expect("it was written");
-        let loosened = text.replace("enforcementAction: \"deny\"", "enforcementAction: dryrun");
+        let loosened = text.replace("requiredDropCapabilities: [\"NET_RAW\"]", "");
         assert_ne!(text, loosened);
         fs::write(&constraint, loosened).expect("it can be written");
         self
@@ -207,8 +208,8 @@ fn what_verify_finds_is_a_failure() {
     let (code, report) = place.junit(&arguments);
     assert_eq!(code, 1);
     let found = cases(&report);
-    let looser = "requests: looser: any pod [undeclared-looser]";
-    assert!(found.iter().any(|it| it == looser), "{found:?}");
+    let is_looser = |it: &String| it.ends_with("[undeclared-looser]");
+    assert!(found.iter().any(is_looser), "{found:?}");
     let (code, log) = place.sarif(&arguments);
     assert_eq!(code, 1);
     let results = log["runs"][0]["results"].as_array().expect("it is a list");

@@ -24,11 +24,26 @@ use serde::forward_to_deserialize_any;
 /// against the other.
 const EDGES: &[(&str, &[&str])] = &[
     ("admission", &["api"]),
+    (
+        "advice",
+        &[
+            "admission",
+            "api",
+            "diagnostic",
+            "diff",
+            "input",
+            "plan",
+            "psp",
+            "requests",
+            "standards",
+        ],
+    ),
     ("api", &[]),
     (
         "cli",
         &[
             "admission",
+            "advice",
             "api",
             "controls",
             "diagnostic",
@@ -91,6 +106,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "report",
         &[
             "admission",
+            "advice",
             "controls",
             "diagnostic",
             "diff",
@@ -123,6 +139,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "resolve",
         ],
     ),
+    ("standards", &["api"]),
     ("verify", &["admission", "api", "loss"]),
     ("version", &[]),
 ];

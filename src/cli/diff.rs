@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use clap::builder::Resettable::Reset;
 
+use crate::advice::advice;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::{CiOutput, ExitStatus, Ui, migrate, out_dir, page};
 use crate::diff::{Change, diff, diff_live};
@@ -122,9 +123,10 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
         diagnostics.extend(bundle.diagnostics.iter().cloned());
         diagnostics.extend(manifests.iter().filter_map(Manifest::size_warning));
         diagnostics.sort();
+        let advice = advice(&inventory, &bundle, &diagnostics);
         let action = options.enforcement_action;
         let page = Page {
-            report: &report(&inventory, &bundle, &manifests, action, diagnostics),
+            report: &report(&inventory, &bundle, &manifests, action, diagnostics, advice),
             difference: &difference,
             matrix: &Matrix::new(&inventory, &grants),
         };

@@ -1,10 +1,12 @@
 //! `migrate`: everything to apply, and a report.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
+use crate::advice::advice;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::out_dir::{self, File, Writer};
 use crate::cli::{ExitStatus, Ui, page};
@@ -83,6 +85,15 @@ impl PlanArgs {
             Some(AssumeGrant::All) => resolve::everybody(),
             None => resolve::grants(inventory),
         }
+    }
+
+    /// Returns the inventory with what is assumed about grants.
+    fn as_assumed(self, inventory: &Inventory) -> Cow<'_, Inventory> {
+        let mut res = Cow::Borrowed(inventory);
+        if self.assume_grant.is_some() {
+            resolve::assume_everybody(res.to_mut());
+        }
+        res
     }
 
     pub(crate) fn options(self) -> PlanOptions {
@@ -174,16 +185,19 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     let manifests = render(&bundle, &environment)?;
     diagnostics.extend(manifests.iter().filter_map(Manifest::size_warning));
     diagnostics.sort();
+    let assumed = args.plan.as_assumed(&inventory);
+    let advice = advice(&assumed, &bundle, &diagnostics);
     let report = report(
         &inventory,
         &bundle,
         &manifests,
         options.enforcement_action,
         diagnostics,
+        advice,
     );
     let html = match &args.report_html {
         None => None,
-        Some(_) => Some(html(args, &inventory, &grants, &report, &manifests)?),
+        Some(_) => Some(html(&assumed, &grants, &report, &manifests)?),
     };
     if let Some(directory) = &args.out_dir {
         let mut files = vec![
@@ -242,21 +256,16 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
 
 /// Returns the report as a page, with what becomes of each workload.
 fn html(
-    args: &MigrateArgs,
     inventory: &Inventory,
     grants: &[Grant],
     report: &Report,
     manifests: &[Manifest],
 ) -> anyhow::Result<String> {
-    let mut assumed = inventory.clone();
-    if args.plan.assume_grant.is_some() {
-        resolve::assume_everybody(&mut assumed);
-    }
     let page = Page {
         report,
         difference: &DifferenceReport {
             changes: None,
-            treatments: &page::treatments(&assumed, manifests, &report.losses)?,
+            treatments: &page::treatments(inventory, manifests, &report.losses)?,
             losses: &report.losses,
         },
         matrix: &Matrix::new(inventory, grants),

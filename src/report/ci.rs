@@ -1,6 +1,7 @@
 //! What CI systems read: JUnit's XML and SARIF 2.1.0.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 use serde_json::{Value, json};
@@ -194,7 +195,8 @@ fn uri(path: &str) -> String {
                 res.push(char::from(byte));
             }
             b'\\' => res.push('/'),
-            _ => res.push_str(&format!("%{byte:02X}")),
+            // A string takes all that is written to it.
+            _ => _ = write!(res, "%{byte:02X}"),
         }
     }
     res

@@ -84,6 +84,7 @@ impl Page<'_> {
         let template = environment.get_template("report.html.j2")?;
         Ok(template.render(context! {
             most => MOST,
+            advised => !self.report.advice.is_empty(),
             sections => Serde(sections),
             workloads => treatments.len(),
             objects_compared => self.difference.changes.is_some(),

@@ -38,11 +38,10 @@ impl Cluster<'_> {
                 Ok(())
             });
             match read {
-                Ok(()) => {}
                 Err(Failure::NotServed(_)) if resource.name == "constrainttemplates" => {
                     return Ok(None);
                 }
-                Err(Failure::NotServed(_)) => {}
+                Ok(()) | Err(Failure::NotServed(_)) => {}
                 Err(Failure::Forbidden(message)) => forbidden.push(Forbidden { resource, message }),
                 Err(Failure::Other(error)) => {
                     return Err(error.context(format!("could not read `{}`", resource.argument())));
