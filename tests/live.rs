@@ -598,3 +598,13 @@ fn an_output_directory_is_no_place_for_a_snapshot() {
 fn read(folder: &Path, name: &str) -> String {
     fs::read_to_string(folder.join(name)).expect("it is there")
 }
+
+#[test]
+fn a_cluster_is_not_read_where_nothing_can_be_written() {
+    let cluster = Cluster::new();
+    let file = cluster.path("file");
+    fs::write(&file, "ours").expect("it can be written");
+    let run = cluster.run("snapshot", &["--out-dir", text(&file)]);
+    assert_eq!(run.code, 2);
+    assert_eq!(cluster.log(), "");
+}

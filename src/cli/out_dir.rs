@@ -71,24 +71,7 @@ pub(crate) fn write(
     force: bool,
 ) -> anyhow::Result<()> {
     let directory = &fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
-    let foreign = foreign_files(directory, writer)?;
-    if !foreign.is_empty() && !force {
-        let some: Vec<_> = foreign
-            .iter()
-            .take(5)
-            .map(|it| format!("`{}`", it.display()))
-            .collect();
-        bail!(
-            "`{}` holds {} that this program did not write, such as {}; choose another directory, or keep them there with --force",
-            directory.display(),
-            if foreign.len() == 1 {
-                "a file".to_owned()
-            } else {
-                format!("{} files", foreign.len())
-            },
-            some.join(", ")
-        );
-    }
+    let foreign = check(directory, writer, force)?;
     let parent = match directory.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,
@@ -117,6 +100,37 @@ pub(crate) fn write(
         fs::set_permissions(&new, metadata.permissions()).with_context(context)?;
     }
     swap(directory, &new, &staging.path().join("old")).with_context(context)
+}
+
+/// Checks that a directory may be written to; returns the files in it that no earlier run of the writer wrote.
+///
+/// # Errors
+///
+/// When it is a file or cannot be read, or holds such files and `force` is not given.
+pub(crate) fn check(
+    directory: &Path,
+    writer: Writer,
+    force: bool,
+) -> anyhow::Result<BTreeSet<PathBuf>> {
+    let foreign = foreign_files(directory, writer)?;
+    if !foreign.is_empty() && !force {
+        let some: Vec<_> = foreign
+            .iter()
+            .take(5)
+            .map(|it| format!("`{}`", it.display()))
+            .collect();
+        bail!(
+            "`{}` holds {} that this program did not write, such as {}; choose another directory, or keep them there with --force",
+            directory.display(),
+            if foreign.len() == 1 {
+                "a file".to_owned()
+            } else {
+                format!("{} files", foreign.len())
+            },
+            some.join(", ")
+        );
+    }
+    Ok(foreign)
 }
 
 /// Reads the manifests that stand in a directory, whoever wrote them.
