@@ -167,7 +167,7 @@ fn the_same_input_gives_the_same_bytes() {
 #[test]
 fn a_mistake_in_the_arguments_is_told_on_stderr() {
     psp2gatekeeper(&[]).failed("Usage:");
-    psp2gatekeeper(&["migrate"]).failed("--filename");
+    psp2gatekeeper(&["migrate"]).failed("--filename <PATH>|--live");
     psp2gatekeeper(&["migrate", "-f", CLUSTER, "--no-such-option"]).failed("--no-such-option");
     psp2gatekeeper(&["migrate", "-f", CLUSTER, "--enforcement-action", "no"]).failed("dryrun");
     psp2gatekeeper(&["migrate", "-f", CLUSTER, "--force"]).failed("--out-dir");
@@ -300,9 +300,9 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 fn input_comes_from_stdin_too() {
     let run = with_stdin(&["migrate", "-f", "-"], WITH_WARNING).succeeded();
     assert!(run.stdout.contains("kind: \"ConstraintTemplate\""));
-    assert!(run.stderr.contains(" -:4:8: "), "{}", run.stderr);
+    assert!(run.stderr.contains(" stdin:4:8: "), "{}", run.stderr);
     let broken = with_stdin(&["migrate", "-f", "-"], "a: [");
-    broken.failed("-:1");
+    broken.failed("stdin:1");
 }
 
 #[test]
@@ -497,6 +497,20 @@ fn resolve_narrows_down_to_who_asks_for_what() {
     let run = psp2gatekeeper(&elsewhere.concat()).succeeded();
     assert!(!run.stdout.contains("node-agent"), "{}", run.stdout);
     psp2gatekeeper(&["resolve", "-f", CLUSTER, "--serviceaccount", "web"]).failed("--namespace");
+}
+
+#[test]
+fn a_list_of_nobody_says_so() {
+    let run = with_stdin(&["resolve", "-f", "-"], "").succeeded();
+    assert!(
+        run.stderr.contains("no PodSecurityPolicy"),
+        "{}",
+        run.stderr
+    );
+    let run = psp2gatekeeper(&["resolve", "-f", CLUSTER, "--as", "nobody"]).succeeded();
+    assert!(run.stderr.contains("nobody of those"), "{}", run.stderr);
+    let run = psp2gatekeeper(&["resolve", "-f", CLUSTER]).succeeded();
+    assert!(!run.stderr.contains("nobody"), "{}", run.stderr);
 }
 
 #[test]

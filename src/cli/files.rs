@@ -124,7 +124,7 @@ fn sources(args: &InputArgs) -> anyhow::Result<Vec<Source>> {
             std::io::stdin()
                 .read_to_end(&mut bytes)
                 .context("could not read stdin")?;
-            res.push(source("-".to_owned(), bytes)?);
+            res.push(source("stdin".to_owned(), bytes)?);
         } else if path.is_dir() {
             let mut files = Vec::new();
             find(path, args.recursive, &mut files)?;
