@@ -60,7 +60,7 @@ pub enum Reason {
     NobodyUses,
     /// Another policy is equal but for its name.
     EqualToAnother,
-    /// Whoever may use it may use a wider one too, so it never decides.
+    /// Whoever may use it may use a wider one too, so it never decides whether a pod is admitted; it may fill in defaults.
     NeverDecides,
     /// It admits no pod of the input.
     AdmitsNoPod,
