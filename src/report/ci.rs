@@ -219,7 +219,7 @@ mod tests {
         let case = Case {
             suite: "workloads",
             class: "shop".to_owned(),
-            name: "Pod <&>\u{0}\u{1b}\"'".to_owned(),
+            name: "Pod <&>\"'\u{0}\u{1b}".to_owned(),
             location: Location {
                 file: "a.yaml".to_owned(),
                 line: 1,
