@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::admission::AdmissionRequest;
@@ -146,7 +147,7 @@ pub fn advice(inventory: &Inventory, bundle: &Bundle, diagnostics: &[Diagnostic]
 /// Asks the plugin about the pods of all workloads; returns those that a policy admits.
 fn admitted(inventory: &Inventory) -> Vec<Admitted<'_>> {
     let psp = PspAdmission::new(inventory);
-    let workloads = pods(&inventory.workloads).into_iter();
+    let workloads = pods(&inventory.workloads).into_par_iter();
     let admitted = workloads.filter_map(|(workload, pod)| {
         let asked: AdmissionRequest = prepare(inventory, pod.request);
         let review = psp.review(&asked);

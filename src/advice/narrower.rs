@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use rayon::prelude::*;
+
 use super::Wider;
 use crate::api::core::{Pod, strings};
 use crate::api::policy::{
@@ -24,7 +26,8 @@ pub(super) fn narrower(psp: &PodSecurityPolicy, pods: &[&Pod]) -> Vec<Wider> {
             spec: spec.clone(),
             ..psp.clone()
         };
-        pods.iter().all(|it| validate_pod(&narrow, it).is_empty())
+        pods.par_iter()
+            .all(|it| validate_pod(&narrow, it).is_empty())
     };
     let candidates = candidates(&psp.spec, pods).into_iter();
     let narrower = candidates.filter(|(_, spec, _)| *spec != psp.spec && passes(spec));
