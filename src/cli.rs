@@ -6,22 +6,26 @@
     reason = "this is where the world is touched"
 )]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 mod bake;
 mod both;
 mod cluster;
+mod completion;
 mod diff;
 mod explain;
 mod files;
+mod man;
 mod migrate;
 mod objects;
 mod out_dir;
+mod page;
 mod resolve;
 mod review;
 mod snapshot;
@@ -65,6 +69,19 @@ enum Output {
     Json,
 }
 
+/// The same of a command that CI systems run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum CiOutput {
+    /// For people.
+    Text,
+    /// JSON, for machines.
+    Json,
+    /// A test report in JUnit's XML, for CI systems.
+    Junit,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     Migrate(migrate::MigrateArgs),
@@ -75,7 +92,15 @@ enum Command {
     Resolve(resolve::ResolveArgs),
     Verify(verify::VerifyArgs),
     Snapshot(snapshot::SnapshotArgs),
+    #[command(alias = "completions")]
+    Completion(completion::CompletionArgs),
+    Man(man::ManArgs),
 }
+
+/// The name of the program.
+const NAME: &str = "psp2gatekeeper";
+/// The name by which kubectl finds it, and how kubectl's users call it then.
+const PLUGIN: (&str, &str) = ("kubectl-psp2gatekeeper", "kubectl psp2gatekeeper");
 
 /// The two streams, one for the product and one for the rest.
 #[expect(missing_debug_implementations, reason = "streams have nothing to show")]
@@ -106,7 +131,7 @@ pub fn main() -> ExitCode {
 ///
 /// The first argument is the name of the program.
 pub fn run(args: impl IntoIterator<Item = OsString>, ui: &mut Ui<'_>) -> u8 {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match parse(args) {
         Ok(cli) => cli,
         Err(error) => {
             let wanted = !error.use_stderr();
@@ -140,6 +165,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, ui: &mut Ui<'_>) -> u8 {
         Command::Resolve(args) => resolve::run(args, ui),
         Command::Snapshot(args) => snapshot::run(args, ui),
         Command::Verify(args) => verify::run(args, ui),
+        Command::Completion(args) => completion::run(args, ui),
+        Command::Man(args) => man::run(args, ui),
     };
     let res = res.and_then(|status| {
         ui.stdout.flush().context("could not write to stdout")?;
@@ -154,6 +181,33 @@ pub fn run(args: impl IntoIterator<Item = OsString>, ui: &mut Ui<'_>) -> u8 {
             2
         }
     }
+}
+
+/// The command line as the program is called by its own name.
+fn command() -> clap::Command {
+    Cli::command().name(NAME)
+}
+
+/// Reads the arguments, the first of which is the name of the program.
+fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let called = args.first().map(Path::new).and_then(Path::file_stem);
+    let mut command = if called == Some(OsStr::new(PLUGIN.0)) {
+        as_plugin(command())
+    } else {
+        command()
+    };
+    let mut matches = command.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|it| it.format(&mut command))
+}
+
+/// The command line as kubectl's users see it: usage and examples begin with `kubectl`.
+fn as_plugin(command: clap::Command) -> clap::Command {
+    let (own, plugin) = (format!("  {NAME} "), format!("  {} ", PLUGIN.1));
+    command.bin_name(PLUGIN.1).mut_subcommands(|it| {
+        let examples = it.get_after_help().map(ToString::to_string);
+        it.after_help(examples.unwrap_or_default().replace(&own, &plugin))
+    })
 }
 
 /// A reader that has seen enough is no failure.

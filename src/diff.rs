@@ -16,6 +16,8 @@ pub mod workloads;
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "psp2gatekeeper");
 /// What kustomize reads and no cluster ever sees.
 const KUSTOMIZATION: (&str, &str) = ("kustomize.config.k8s.io", "Kustomization");
+/// What annotations of ours begin with.
+const OUR_ANNOTATIONS: &str = "psp2gatekeeper/";
 /// Where kubectl keeps what was applied.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// What an API server writes into the metadata of an object.
@@ -113,9 +115,33 @@ pub struct DiffError {
 ///
 /// A text that is not YAML, and an object that is there twice.
 pub fn diff(old: &[Manifest], new: &[Manifest]) -> Result<Vec<Change>, DiffError> {
-    let mut old = objects(old)?;
+    compare(objects(old)?, objects(new)?)
+}
+
+/// Returns the same from what a cluster runs to `new`.
+///
+/// Labels and annotations that others put on an object there do not matter, such as those of Argo CD and Flux.
+///
+/// # Errors
+///
+/// As [`diff`].
+pub fn diff_live(live: &[Manifest], new: &[Manifest]) -> Result<Vec<Change>, DiffError> {
+    let mut live = objects(live)?;
+    let new = objects(new)?;
+    for (key, new) in &new {
+        if let Some(live) = live.get_mut(key) {
+            forget_foreign(&mut live.content, &new.content);
+        }
+    }
+    compare(live, new)
+}
+
+fn compare(
+    mut old: BTreeMap<Key, Object>,
+    new: BTreeMap<Key, Object>,
+) -> Result<Vec<Change>, DiffError> {
     let mut res = Vec::new();
-    for (key, new) in objects(new)? {
+    for (key, new) in new {
         let old = old.remove(&key);
         if old.as_ref().is_some_and(|it| it.content == new.content) {
             continue;
@@ -218,8 +244,33 @@ fn split(api_version: &str) -> (&str, &str) {
     api_version.split_once('/').unwrap_or(("", api_version))
 }
 
-/// Takes away what an API server writes.
+/// Takes away the labels and annotations that are not ours and that the new object does not have.
+fn forget_foreign(live: &mut Value, new: &Value) {
+    let Some(metadata) = live.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for key in ["labels", "annotations"] {
+        let wanted = new.get("metadata").and_then(|it| it.get(key));
+        if let Some(members) = metadata.get_mut(key).and_then(Value::as_object_mut) {
+            members.retain(|name, _| {
+                name.starts_with(OUR_ANNOTATIONS) || wanted.is_some_and(|it| it.get(name).is_some())
+            });
+            if members.is_empty() {
+                metadata.remove(key);
+            }
+        }
+    }
+}
+
+/// Takes away what an API server writes, also by the defaults of the kinds of Gatekeeper 3.23.
 fn without_noise(mut object: Value) -> Value {
+    if let Some(validation) = object
+        .pointer_mut("/spec/crd/spec/validation")
+        .and_then(Value::as_object_mut)
+        && validation.get("legacySchema") == Some(&Value::Bool(false))
+    {
+        validation.remove("legacySchema");
+    }
     if let Some(object) = object.as_object_mut() {
         object.remove("status");
     }

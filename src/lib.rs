@@ -1,6 +1,7 @@
 //! Moves a Kubernetes cluster from PodSecurityPolicy to OPA Gatekeeper.
 
 pub mod admission;
+pub mod advice;
 pub mod api;
 pub mod bake;
 pub mod cli;
@@ -19,5 +20,6 @@ pub mod report;
 pub mod requests;
 pub mod resolve;
 pub mod review;
+pub mod standards;
 pub mod verify;
 pub mod version;

@@ -18,13 +18,20 @@ pub enum Direction {
     Differs,
 }
 
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Direction {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Looser => "looser",
             Self::Stricter => "stricter",
             Self::Differs => "differs",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -50,6 +50,10 @@ const TEMPLATES: &[(&str, &str)] = &[
         "modify_set.yaml.j2",
         include_str!("../templates/modify_set.yaml.j2"),
     ),
+    (
+        "report.html.j2",
+        include_str!("../templates/report.html.j2"),
+    ),
     ("report.md.j2", include_str!("../templates/report.md.j2")),
     (
         "tables.rego.j2",
@@ -112,6 +116,8 @@ pub fn environment() -> Result<Environment<'static>, RenderError> {
     res.set_auto_escape_callback(|name| {
         if name.ends_with(".yaml.j2") || name.ends_with(".rego.j2") {
             AutoEscape::Json
+        } else if name.ends_with(".html.j2") {
+            AutoEscape::Html
         } else {
             AutoEscape::None
         }

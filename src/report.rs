@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use losses::{loss_summaries, some_of};
 
+use crate::advice::Advice;
 use crate::controls::defaults::Level;
 use crate::diagnostic::Diagnostic;
 use crate::input::Inventory;
@@ -20,9 +21,12 @@ use crate::render::layout::Layout;
 use crate::version::Version;
 
 pub mod baking;
+pub mod ci;
 mod clean_up;
 pub mod difference;
 mod losses;
+pub mod matrix;
+pub mod page;
 mod steps;
 pub mod verification;
 
@@ -63,6 +67,8 @@ pub struct Report {
     pub losses: Vec<Loss>,
     /// How many fields of PodSecurityPolicies are how far from equivalent.
     pub ledger: Ledger,
+    /// What could be simpler or narrower.
+    pub advice: Advice,
     /// What is odd about the input, sorted: warnings first.
     pub diagnostics: Vec<Diagnostic>,
     /// How the output comes into the cluster, in order.
@@ -147,6 +153,7 @@ pub fn report(
     manifests: &[Manifest],
     options: ReportOptions<'_>,
     diagnostics: Vec<Diagnostic>,
+    advice: Advice,
 ) -> Report {
     let enforcement_action = options.enforcement_action;
     let mut policies: Vec<PolicyReport> = bundle
@@ -203,6 +210,7 @@ pub fn report(
         defaults: bundle.mutators.iter().map(default).collect(),
         losses: bundle.losses.clone(),
         ledger: Ledger::new(&bundle.losses),
+        advice,
         diagnostics,
         steps: steps::steps(bundle, options.layout),
         hand_over,
@@ -221,7 +229,8 @@ impl Report {
         let template = environment.get_template("report.md.j2")?;
         let losses = loss_summaries(&self.losses);
         let ledger_text = self.ledger.to_string();
-        Ok(template.render(context! { remarks, loss_summaries => Serde(losses), ledger_text, ..Value::from(Serde(self)) })?)
+        let advised = !self.advice.is_empty();
+        Ok(template.render(context! { remarks, advised, loss_summaries => Serde(losses), ledger_text, ..Value::from(Serde(self)) })?)
     }
 }
 

@@ -167,7 +167,7 @@ fn the_same_input_gives_the_same_bytes() {
 #[test]
 fn a_mistake_in_the_arguments_is_told_on_stderr() {
     psp2gatekeeper(&[]).failed("Usage:");
-    psp2gatekeeper(&["migrate"]).failed("--filename");
+    psp2gatekeeper(&["migrate"]).failed("--filename <PATH>|--live");
     psp2gatekeeper(&["migrate", "-f", CLUSTER, "--no-such-option"]).failed("--no-such-option");
     psp2gatekeeper(&["migrate", "-f", CLUSTER, "--enforcement-action", "no"]).failed("dryrun");
     psp2gatekeeper(&["migrate", "-f", CLUSTER, "--force"]).failed("--out-dir");
@@ -192,6 +192,82 @@ fn every_command_explains_itself() {
         let same = psp2gatekeeper(&["help", command]).succeeded().stdout;
         assert_eq!(help, same);
     }
+}
+
+#[test]
+fn completion_knows_every_command() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = psp2gatekeeper(&["completion", shell]).succeeded().stdout;
+        for command in commands() {
+            assert!(script.contains(&command), "{shell} does not know {command}");
+        }
+        assert!(script.contains("kubeconfig"), "{shell} knows no option");
+    }
+    psp2gatekeeper(&["completion", "cmd"]).failed("bash");
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let (directory, _) = workplace();
+    let pages = directory.path().join("share/man1");
+    let beside = pages.join("other.1");
+    fs::create_dir_all(&pages).expect("it can be made");
+    fs::write(&beside, "theirs").expect("it can be written");
+    psp2gatekeeper(&["man", "--out-dir", text(&pages)]).succeeded();
+    let pages = files(&pages);
+    assert_eq!(pages[&beside], "theirs");
+    let page = |name: &str| {
+        let path = beside.with_file_name(format!("{name}.1"));
+        pages
+            .get(&path)
+            .unwrap_or_else(|| panic!("{name} has no page"))
+    };
+    assert!(page("psp2gatekeeper").contains("psp2gatekeeper"));
+    for command in commands() {
+        let page = page(&format!("psp2gatekeeper-{command}"));
+        for part in [".SH SYNOPSIS", ".SH OPTIONS", "Exit codes: 0 "] {
+            assert!(page.contains(part), "{command} lacks {part}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_plugin_of_kubectl_calls_itself_so() {
+    let (directory, input) = workplace();
+    let plugin = directory.path().join("kubectl-psp2gatekeeper");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_psp2gatekeeper"), &plugin)
+        .expect("it can be made");
+    let run = |arguments: &[&str]| {
+        let output = Command::new(&plugin).args(arguments).output();
+        let output = output.expect("the program starts");
+        let text = String::from_utf8([output.stdout, output.stderr].concat());
+        (output.status.code(), text.expect("it writes UTF-8"))
+    };
+    let (code, help) = run(&["--help"]);
+    assert_eq!(code, Some(0), "{help}");
+    assert!(
+        help.contains("Usage: kubectl psp2gatekeeper [OPTIONS] <COMMAND>"),
+        "{help}"
+    );
+    let (_, help) = run(&["migrate", "--help"]);
+    assert!(
+        help.contains("Usage: kubectl psp2gatekeeper migrate [OPTIONS]"),
+        "{help}"
+    );
+    assert!(
+        help.contains("\n  kubectl psp2gatekeeper migrate -f"),
+        "{help}"
+    );
+    assert!(!help.contains("\n  psp2gatekeeper "), "{help}");
+    let (code, usage) = run(&["migrate"]);
+    assert_eq!(code, Some(2));
+    assert!(
+        usage.contains("Usage: kubectl psp2gatekeeper migrate "),
+        "{usage}"
+    );
+    let (code, text) = run(&["migrate", "-f", text(&input)]);
+    assert_eq!(code, Some(0), "{text}");
 }
 
 #[test]
@@ -224,9 +300,9 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 fn input_comes_from_stdin_too() {
     let run = with_stdin(&["migrate", "-f", "-"], WITH_WARNING).succeeded();
     assert!(run.stdout.contains("kind: \"ConstraintTemplate\""));
-    assert!(run.stderr.contains(" -:4:8: "), "{}", run.stderr);
+    assert!(run.stderr.contains(" stdin:4:8: "), "{}", run.stderr);
     let broken = with_stdin(&["migrate", "-f", "-"], "a: [");
-    broken.failed("-:1");
+    broken.failed("stdin:1");
 }
 
 #[test]
@@ -457,6 +533,20 @@ fn what_is_no_request_does_not_keep_others_from_their_answer() {
     ] {
         assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
     }
+}
+
+#[test]
+fn a_list_of_nobody_says_so() {
+    let run = with_stdin(&["resolve", "-f", "-"], "").succeeded();
+    assert!(
+        run.stderr.contains("no PodSecurityPolicy"),
+        "{}",
+        run.stderr
+    );
+    let run = psp2gatekeeper(&["resolve", "-f", CLUSTER, "--as", "nobody"]).succeeded();
+    assert!(run.stderr.contains("nobody of those"), "{}", run.stderr);
+    let run = psp2gatekeeper(&["resolve", "-f", CLUSTER]).succeeded();
+    assert!(!run.stderr.contains("nobody"), "{}", run.stderr);
 }
 
 #[test]

@@ -24,6 +24,20 @@ use serde::forward_to_deserialize_any;
 /// against the other.
 const EDGES: &[(&str, &[&str])] = &[
     ("admission", &["api"]),
+    (
+        "advice",
+        &[
+            "admission",
+            "api",
+            "diagnostic",
+            "diff",
+            "input",
+            "plan",
+            "psp",
+            "requests",
+            "standards",
+        ],
+    ),
     ("api", &[]),
     (
         "bake",
@@ -42,6 +56,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "cli",
         &[
             "admission",
+            "advice",
             "api",
             "bake",
             "controls",
@@ -70,6 +85,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "admission",
             "api",
+            "diagnostic",
             "input",
             "loss",
             "manifest",
@@ -104,6 +120,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "report",
         &[
             "admission",
+            "advice",
             "api",
             "bake",
             "controls",
@@ -115,6 +132,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "plan",
             "rbac",
             "render",
+            "resolve",
             "verify",
             "version",
         ],
@@ -138,6 +156,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "resolve",
         ],
     ),
+    ("standards", &["api"]),
     ("verify", &["admission", "api", "loss"]),
     ("version", &[]),
 ];

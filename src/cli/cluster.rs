@@ -17,6 +17,7 @@ use trim::trim;
 
 mod failure;
 mod trim;
+mod written;
 
 /// Which cluster to read.
 #[derive(Args, Debug)]

@@ -6,29 +6,35 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use rayon::prelude::*;
+use clap::builder::Resettable::Reset;
 
-use crate::cli::both::Both;
+use crate::advice::advice;
 use crate::cli::files::{self, InputArgs};
-use crate::cli::{ExitStatus, Output, Ui, migrate, out_dir};
-use crate::diff::workloads::{Treatment, pods, treat};
-use crate::diff::{Change, diff};
-use crate::gatekeeper::GatekeeperAdmission;
-use crate::input::Inventory;
-use crate::loss::Loss;
+use crate::cli::{CiOutput, ExitStatus, Ui, migrate, out_dir, page};
+use crate::diff::{Change, diff, diff_live};
 use crate::manifest::Manifest;
-use crate::psp::PspAdmission;
+use crate::render::layout::Layout;
 use crate::render::{environment, render};
+use crate::report::ci;
 use crate::report::difference::{Detail, DifferenceReport};
+use crate::report::matrix::Matrix;
+use crate::report::page::Page;
+use crate::report::report;
 use crate::resolve;
 
 /// Show what would change before anything is applied: manifests, and which pods would be admitted or forbidden.
 ///
-/// Manifests are those that `migrate` would write now with the same options, against those of a directory.
+/// Manifests are those that `migrate` would write now with the same options, against those of a directory, or else against what
+/// the cluster runs that --live, --context or --kubeconfig names; -f beside them says where the policies come from instead.
 /// The pods are those of the workloads in the input, asked for as their controllers do: once of PSP and once of the manifests
 /// that would be written, as if every constraint denied.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
+// Files and a cluster go together here: policies from the one, what runs from the other.
+#[command(
+    mut_arg("filename", |it| it.conflicts_with(Reset)),
+    mut_arg("recursive", |it| it.conflicts_with(Reset))
+)]
 pub(crate) struct DiffArgs {
     #[command(flatten)]
     input: InputArgs,
@@ -48,9 +54,13 @@ pub(crate) struct DiffArgs {
     #[arg(long)]
     summary: bool,
 
+    /// Write this file, too: one page for a browser, with all that `migrate` and this command have to say.
+    #[arg(long, value_name = "FILE")]
+    report_html: Option<PathBuf>,
+
     /// How to write it.
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    output: Output,
+    #[arg(short, long, value_enum, default_value_t = CiOutput::Text)]
+    output: CiOutput,
 }
 
 const EXAMPLES: &str = "\
@@ -58,8 +68,18 @@ Examples:
   # What would change if `migrate` wrote that directory again?
   psp2gatekeeper diff -f cluster.yaml --out-dir gatekeeper
 
+  # What would change in the cluster, and after its upgrade, with the policies of a snapshot?
+  psp2gatekeeper diff --live
+  psp2gatekeeper diff --live -f snapshot
+
   # Which of the workloads would Gatekeeper forbid?
   psp2gatekeeper diff -f cluster.yaml -f workloads.yaml
+
+  # As a page for a browser
+  psp2gatekeeper diff -f cluster.yaml --report-html changes.html
+
+  # In a pipeline, which may go on
+  psp2gatekeeper diff -f cluster.yaml -o junit --exit-zero > diff.xml
 
   # With another program; it gets two directories, as of `kubectl diff`
   KUBECTL_EXTERNAL_DIFF=meld psp2gatekeeper diff -f cluster.yaml --out-dir gatekeeper
@@ -70,86 +90,128 @@ Exit codes: 0 done, and there is no difference; 1 there is one; 2 could not be d
 const EXTERNAL_DIFF: &str = "KUBECTL_EXTERNAL_DIFF";
 
 pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus> {
-    let (mut inventory, diagnostics) = files::load(&args.input, ui)?;
+    if let (Some(directory), Some(_), true) =
+        (&args.out_dir, args.input.cluster(), args.input.has_files())
+    {
+        bail!(
+            "what would be written is compared with `{}` or with a cluster, and the policies come from files: one of the three is too much",
+            directory.display()
+        );
+    }
+    let (mut inventory, mut diagnostics) = files::load(&args.input, ui)?;
     files::tell(&diagnostics, ui)?;
     let assume_grant = args.plan.assume_grant();
     migrate::check(&inventory, assume_grant)?;
     let grants = args.plan.grants(&inventory);
     let bundle = args.plan.plan(&inventory, &grants)?;
     let manifests = render(&bundle, &environment()?)?;
-    let changes = match &args.out_dir {
-        None => None,
-        Some(directory) if !directory.exists() => {
-            writeln!(
-                ui.stderr,
-                "`{}` does not exist, so every object is new",
-                directory.display()
-            )?;
-            Some(diff(&[], &manifests)?)
-        }
-        Some(directory) => {
-            let old = out_dir::read(directory)?;
-            let changes = diff(&old, &manifests);
-            Some(changes.with_context(|| format!("`{}`", directory.display()))?)
-        }
-    };
+    let changes = changes(args, &manifests, ui)?;
     if assume_grant.is_some() {
         resolve::assume_everybody(&mut inventory);
     }
-    let treatments = treatments(&inventory, &manifests, &bundle.losses)?;
-    let report = DifferenceReport {
+    let treatments = page::treatments(&inventory, &manifests, &bundle.losses)?;
+    let difference = DifferenceReport {
         changes: changes.as_deref(),
         treatments: &treatments,
         losses: &bundle.losses,
     };
+    if let Some(path) = &args.report_html {
+        if assume_grant.is_none() {
+            diagnostics.extend(resolve::diagnostics(&inventory, &grants));
+        }
+        diagnostics.extend(bundle.diagnostics.iter().cloned());
+        diagnostics.extend(manifests.iter().filter_map(Manifest::size_warning));
+        diagnostics.sort();
+        let advice = advice(&inventory, &bundle, &diagnostics);
+        let options = args.plan.report_options(&Layout::Plain);
+        let page = Page {
+            report: &report(
+                &inventory,
+                &bundle,
+                &manifests,
+                options,
+                diagnostics,
+                advice,
+            ),
+            difference: &difference,
+            matrix: &Matrix::new(&inventory, &grants),
+        };
+        page::write(path, &page.to_html(&environment()?)?)?;
+    }
     match args.output {
-        Output::Json => {
+        CiOutput::Json => {
             writeln!(
                 ui.stdout,
                 "{}",
-                serde_json::to_string_pretty(&report.to_json())?
+                serde_json::to_string_pretty(&difference.to_json())?
             )?;
         }
-        Output::Text if args.summary => report.write_text(ui.stdout, Detail::Summary)?,
-        Output::Text => {
+        CiOutput::Junit => {
+            let cases = difference.cases(&compared_with(args));
+            writeln!(ui.stdout, "{}", ci::junit("diff", &cases)?.trim_end())?;
+        }
+        CiOutput::Sarif => {
+            let log = ci::sarif(&difference.cases(&compared_with(args)));
+            writeln!(ui.stdout, "{}", serde_json::to_string_pretty(&log)?)?;
+        }
+        CiOutput::Text if args.summary => difference.write_text(ui.stdout, Detail::Summary)?,
+        CiOutput::Text => {
             let external = std::env::var(EXTERNAL_DIFF).unwrap_or_default();
             let detail = if external.trim().is_empty() {
                 Detail::Full {
                     color: ui.color_stdout,
                 }
             } else {
-                let changes = report.changes.unwrap_or_default();
+                let changes = difference.changes.unwrap_or_default();
                 show_with(&external, changes, ui)?;
                 Detail::Listed
             };
-            report.write_text(ui.stdout, detail)?;
+            difference.write_text(ui.stdout, detail)?;
         }
     }
-    Ok(if report.differs() && !args.exit_zero {
+    Ok(if difference.differs() && !args.exit_zero {
         ExitStatus::Found
     } else {
         ExitStatus::Done
     })
 }
 
-/// Asks both about all pods of the input.
-fn treatments(
-    inventory: &Inventory,
+/// Compares what would be written with the directory or the cluster that is named, if one is.
+fn changes(
+    args: &DiffArgs,
     manifests: &[Manifest],
-    losses: &[Loss],
-) -> anyhow::Result<Vec<Treatment>> {
-    let both = Both {
-        inventory,
-        psp: PspAdmission::new(inventory),
-        gatekeeper: GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)?,
-        now: None,
-        as_if_deny: true,
+    ui: &mut Ui<'_>,
+) -> anyhow::Result<Option<Vec<Change>>> {
+    let changes = match (&args.out_dir, args.input.cluster()) {
+        (Some(directory), _) if !directory.exists() => {
+            writeln!(
+                ui.stderr,
+                "`{}` does not exist, so every object is new",
+                directory.display()
+            )?;
+            diff(&[], manifests)?
+        }
+        (Some(directory), _) => diff(&out_dir::read(directory)?, manifests)
+            .with_context(|| format!("`{}`", directory.display()))?,
+        (None, Some(cluster)) => {
+            let live = cluster.written()?;
+            if live.is_none() {
+                writeln!(
+                    ui.stderr,
+                    "the cluster serves no ConstraintTemplates, so Gatekeeper is not there and every object is new"
+                )?;
+            }
+            diff_live(&live.unwrap_or_default(), manifests).context("what the cluster runs")?
+        }
+        (None, None) => return Ok(None),
     };
-    pods(&inventory.workloads, &[])
-        .into_par_iter()
-        .map(|it| treat(&both.psp, &both, losses, it))
-        .collect::<Result<_, _>>()
-        .context("an answer of Gatekeeper cannot be known")
+    Ok(Some(changes))
+}
+
+/// Where objects are to be looked for.
+fn compared_with(args: &DiffArgs) -> String {
+    let directory = args.out_dir.as_ref();
+    directory.map_or_else(|| "cluster".to_owned(), |it| it.display().to_string())
 }
 
 /// Lets another program show the changes: it gets a directory with the old texts and one with the new, as of `kubectl diff`.

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use crate::cli::Ui;
 use crate::cli::cluster::{Cluster, ClusterArgs, Env, Listing};
@@ -15,15 +15,10 @@ use crate::input::{self, Inventory, LoadOptions, Source, Workload};
 /// Where PodSecurityPolicies, RBAC objects and workloads come from.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Input")]
+#[command(group = ArgGroup::new("source").args(SOURCE).required(true).multiple(true))]
 pub(crate) struct InputArgs {
     /// File or directory with manifests in YAML or JSON, or `-` for stdin; may be repeated.
-    #[arg(
-        short,
-        long,
-        value_name = "PATH",
-        required_unless_present_any = ["live", "context", "kubeconfig"],
-        conflicts_with_all = CLUSTER
-    )]
+    #[arg(short, long, value_name = "PATH", conflicts_with_all = CLUSTER)]
     filename: Vec<PathBuf>,
 
     /// Look into the subdirectories of a directory, too.
@@ -38,8 +33,28 @@ pub(crate) struct InputArgs {
     feature_gates: Vec<bool>,
 }
 
+/// What says where the input comes from.
+const SOURCE: [&str; 4] = ["filename", "live", "context", "kubeconfig"];
+
 /// The arguments of [`ClusterArgs`].
 const CLUSTER: [&str; 4] = ["live", "context", "kubeconfig", "kubectl"];
+
+impl InputArgs {
+    /// Whether the input comes from files.
+    pub(crate) fn has_files(&self) -> bool {
+        !self.filename.is_empty()
+    }
+
+    /// Returns the first file or directory, if the input comes from files.
+    pub(crate) fn first_file(&self) -> Option<&Path> {
+        self.filename.first().map(PathBuf::as_path)
+    }
+
+    /// Returns the cluster that is named, if one is.
+    pub(crate) fn cluster(&self) -> Option<Cluster<'_>> {
+        Cluster::named(&self.cluster)
+    }
+}
 
 fn feature_gate(text: &str) -> Result<bool, String> {
     match text.split_once('=') {
@@ -58,9 +73,9 @@ pub(crate) fn load(
     args: &InputArgs,
     ui: &mut Ui<'_>,
 ) -> anyhow::Result<(Inventory, Vec<Diagnostic>)> {
-    let sources = match Cluster::named(&args.cluster) {
-        Some(cluster) => of_cluster(cluster)?,
-        None => sources(&args.filename, args.recursive)?,
+    let sources = match args.cluster() {
+        Some(cluster) if !args.has_files() => of_cluster(cluster)?,
+        _ => sources(&args.filename, args.recursive)?,
     };
     load_sources(&sources, args, ui)
 }
@@ -132,7 +147,7 @@ fn sources(paths: &[PathBuf], recursive: bool) -> anyhow::Result<Vec<Source>> {
             std::io::stdin()
                 .read_to_end(&mut bytes)
                 .context("could not read stdin")?;
-            res.push(source("-".to_owned(), bytes)?);
+            res.push(source("stdin".to_owned(), bytes)?);
         } else if path.is_dir() {
             let mut files = Vec::new();
             find(path, recursive, &mut files)?;

@@ -1,20 +1,25 @@
 //! `migrate`: everything to apply, and a report.
 
+use std::borrow::Cow;
 use std::path::{Component, PathBuf};
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
+use crate::advice::advice;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::out_dir::{self, File, Writer};
-use crate::cli::{ExitStatus, Ui};
+use crate::cli::{ExitStatus, Ui, page};
 use crate::input::Inventory;
 use crate::loss::{Direction, Loss};
 use crate::manifest::Manifest;
 use crate::plan::{Bundle, EnforcementAction, NamespacePattern, PlanOptions, Stages, plan};
 use crate::render::layout::{self, HAND_OVER_NAME, Layout};
 use crate::render::{environment, render};
-use crate::report::{ReportOptions, report};
+use crate::report::difference::DifferenceReport;
+use crate::report::matrix::Matrix;
+use crate::report::page::Page;
+use crate::report::{Report, ReportOptions, report};
 use crate::resolve::{self, Grant};
 use crate::version::Version;
 
@@ -42,6 +47,10 @@ pub(crate) struct MigrateArgs {
     /// which are written anew.
     #[arg(long, requires = "out_dir")]
     force: bool,
+
+    /// Write this file, too: the report as one page for a browser, with what becomes of each workload.
+    #[arg(long, value_name = "FILE")]
+    report_html: Option<PathBuf>,
 
     #[command(flatten)]
     plan: PlanArgs,
@@ -156,6 +165,24 @@ impl PlanArgs {
         res.expand = self.expand.is_some();
         Ok(res)
     }
+
+    /// Returns what the report tells of these arguments.
+    pub(crate) fn report_options<'a>(&self, layout: &'a Layout) -> ReportOptions<'a> {
+        ReportOptions {
+            enforcement_action: self.enforcement_action.into(),
+            layout,
+            kubernetes: self.target.kubernetes_version,
+        }
+    }
+
+    /// Returns the inventory with what is assumed about grants.
+    fn as_assumed<'a>(&self, inventory: &'a Inventory) -> Cow<'a, Inventory> {
+        let mut res = Cow::Borrowed(inventory);
+        if self.assume_grant.is_some() {
+            resolve::assume_everybody(res.to_mut());
+        }
+        res
+    }
 }
 
 /// What the output is written for.
@@ -243,6 +270,8 @@ Examples:
 
   # Enforce in two namespaces, and warn in some more
   psp2gatekeeper migrate -f cluster --deny shop,tools --warn 'team-*' --out-dir gatekeeper
+  # The same with a page for a browser, which tells what becomes of each workload
+  psp2gatekeeper migrate -f cluster --out-dir gatekeeper --report-html gatekeeper/REPORT.html
 
   # The same from the cluster of the current context of kubectl
   psp2gatekeeper migrate --live --out-dir gatekeeper
@@ -263,12 +292,21 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     diagnostics.extend(manifests.iter().filter_map(Manifest::size_warning));
     diagnostics.sort();
     let layout = args.layout()?;
-    let options = ReportOptions {
-        enforcement_action: args.plan.enforcement_action.into(),
-        layout: &layout,
-        kubernetes: args.plan.target.kubernetes_version,
+    let options = args.plan.report_options(&layout);
+    let assumed = args.plan.as_assumed(&inventory);
+    let advice = advice(&assumed, &bundle, &diagnostics);
+    let report = report(
+        &inventory,
+        &bundle,
+        &manifests,
+        options,
+        diagnostics,
+        advice,
+    );
+    let html = match &args.report_html {
+        None => None,
+        Some(_) => Some(html(&assumed, &grants, &report, &manifests)?),
     };
-    let report = report(&inventory, &bundle, &manifests, options, diagnostics);
     if let Some(directory) = &args.out_dir {
         let mut files = vec![
             File::new("REPORT.md", report.to_markdown(&environment)?),
@@ -301,6 +339,9 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
         }
         writeln!(ui.stderr, "{}", report.summary)?;
     }
+    if let (Some(path), Some(html)) = (&args.report_html, html) {
+        page::write(path, &html)?;
+    }
     let looser: Vec<&Loss> = bundle
         .losses
         .iter()
@@ -317,6 +358,25 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
             ExitStatus::Done
         },
     )
+}
+
+/// Returns the report as a page, with what becomes of each workload.
+fn html(
+    inventory: &Inventory,
+    grants: &[Grant],
+    report: &Report,
+    manifests: &[Manifest],
+) -> anyhow::Result<String> {
+    let page = Page {
+        report,
+        difference: &DifferenceReport {
+            changes: None,
+            treatments: &page::treatments(inventory, manifests, &report.losses)?,
+            losses: &report.losses,
+        },
+        matrix: &Matrix::new(inventory, grants),
+    };
+    Ok(page.to_html(&environment()?)?)
 }
 
 /// Checks that there is something to migrate.

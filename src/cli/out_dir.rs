@@ -22,6 +22,8 @@ pub(crate) const SNAPSHOT: &str = "snapshot.json";
 pub(crate) const BAKING: &str = "baking.json";
 /// The file with the SHA-256 of those that were written and that people may edit, as `sha256sum` writes it.
 const DIGESTS: &str = "SHA256SUMS";
+/// The page of a report, as the examples name it; a later run takes it away.
+const PAGE: &str = "REPORT.html";
 
 /// A file to write, below the output directory.
 #[derive(Debug)]
@@ -83,15 +85,7 @@ pub(crate) fn write(
     force: bool,
 ) -> anyhow::Result<()> {
     let directory = &fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
-    let foreign = foreign_files(directory, writer)?;
-    if !foreign.is_empty() && !force {
-        bail!(
-            "`{}` holds {} that this program did not write, such as {}; choose another directory, or keep them there with --force",
-            directory.display(),
-            files_in_words(foreign.len()),
-            some_of(&foreign)
-        );
-    }
+    let foreign = check(directory, writer, force)?;
     let edited = edited_files(directory, files);
     if !edited.is_empty() && !force {
         bail!(
@@ -130,6 +124,28 @@ pub(crate) fn write(
         fs::set_permissions(&new, metadata.permissions()).with_context(context)?;
     }
     swap(directory, &new, &staging.path().join("old")).with_context(context)
+}
+
+/// Checks that a directory may be written to; returns the files in it that no earlier run of the writer wrote.
+///
+/// # Errors
+///
+/// When it is a file or cannot be read, or holds such files and `force` is not given.
+pub(crate) fn check(
+    directory: &Path,
+    writer: Writer,
+    force: bool,
+) -> anyhow::Result<BTreeSet<PathBuf>> {
+    let foreign = foreign_files(directory, writer)?;
+    if !foreign.is_empty() && !force {
+        bail!(
+            "`{}` holds {} that this program did not write, such as {}; choose another directory, or keep them there with --force",
+            directory.display(),
+            files_in_words(foreign.len()),
+            some_of(&foreign)
+        );
+    }
+    Ok(foreign)
 }
 
 /// Reads the manifests that stand in a directory, whoever wrote them, without what is beside them for tools.
@@ -265,8 +281,8 @@ fn earlier_files(directory: &Path, writer: Writer) -> Vec<PathBuf> {
     res.push(index.to_owned());
     res.push(DIGESTS.to_owned());
     if matches!(writer, Writer::Migrate) {
-        res.push("REPORT.md".to_owned());
         res.extend(BESIDE.map(str::to_owned));
+        res.extend(["REPORT.md", PAGE].map(str::to_owned));
         res.extend(Folder::ALL.map(|it| format!("{}/kustomization.yaml", it.name())));
     }
     res.into_iter().map(PathBuf::from).collect()

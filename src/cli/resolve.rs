@@ -88,6 +88,14 @@ pub(crate) fn run(args: &ResolveArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
         .map(|it| row(it, &inventory))
         .filter(|it| !it.policies.is_empty())
         .collect();
+    if inventory.policies.is_empty() && inventory.unusable_policies.is_empty() {
+        writeln!(ui.stderr, "there is no PodSecurityPolicy in the input")?;
+    } else if rows.is_empty() {
+        writeln!(
+            ui.stderr,
+            "nobody of those asked for may use a PodSecurityPolicy"
+        )?;
+    }
     match args.output {
         Output::Text => table(&rows, ui)?,
         Output::Json => {

@@ -70,6 +70,8 @@ struct Written {
 }
 
 pub(crate) fn run(args: &SnapshotArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus> {
+    // A cluster is not read for nothing.
+    out_dir::check(&args.out_dir, Writer::Snapshot, args.force)?;
     let cluster = Cluster::new(&args.cluster);
     let server_version = cluster.version()?;
     let env = if args.keep_env {

@@ -12,11 +12,12 @@ use crate::admission::AdmissionRequest;
 use crate::api::core::Pod;
 use crate::cli::both::Both;
 use crate::cli::files::{self, InputArgs};
-use crate::cli::{ExitStatus, Output, Ui, migrate, objects, out_dir};
+use crate::cli::{CiOutput, ExitStatus, Ui, migrate, objects, out_dir};
 use crate::gatekeeper::{GatekeeperAdmission, ReviewError};
 use crate::input::Inventory;
 use crate::loss::Loss;
 use crate::psp::PspAdmission;
+use crate::report::ci;
 use crate::report::verification::VerificationReport;
 use crate::requests::{Foreign, OwnPod, Requests, own_pod};
 use crate::resolve;
@@ -73,8 +74,8 @@ pub(crate) struct VerifyArgs {
     assume_grant: Option<migrate::AssumeGrant>,
 
     /// How to write it.
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    output: Output,
+    #[arg(short, long, value_enum, default_value_t = CiOutput::Text)]
+    output: CiOutput,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -93,6 +94,9 @@ Examples:
   # Does this directory, which people have edited, for the pods that run?
   kubectl get pods -A -o json > pods.json
   psp2gatekeeper verify -f cluster.yaml --pods pods.json --manifests gatekeeper --enforcement-action deny
+
+  # In a pipeline, for code scanning
+  psp2gatekeeper verify -f cluster.yaml --manifests gatekeeper -o sarif > verify.sarif
 
   # A million more questions, and what is found as files
   psp2gatekeeper verify -f cluster.yaml --requests 1000000 --seed 7 --save findings
@@ -174,12 +178,20 @@ pub(crate) fn run(args: &VerifyArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
         recorded: recorded.finish(),
     };
     match args.output {
-        Output::Text => report.write_text(ui.stdout)?,
-        Output::Json => writeln!(
+        CiOutput::Text => report.write_text(ui.stdout)?,
+        CiOutput::Json => writeln!(
             ui.stdout,
             "{}",
             serde_json::to_string_pretty(&report.to_json())?
         )?,
+        CiOutput::Junit => {
+            let cases = report.cases(&where_to_look(args));
+            writeln!(ui.stdout, "{}", ci::junit("verify", &cases)?.trim_end())?;
+        }
+        CiOutput::Sarif => {
+            let log = ci::sarif(&report.cases(&where_to_look(args)));
+            writeln!(ui.stdout, "{}", serde_json::to_string_pretty(&log)?)?;
+        }
     }
     Ok(if verification.unexplained > 0 {
         ExitStatus::Found
@@ -229,6 +241,12 @@ fn ask(
     }
     asking.all(requests.about_policies())?;
     Ok((own, recorded))
+}
+
+/// The directory that is judged, else where the policies come from.
+fn where_to_look(args: &VerifyArgs) -> String {
+    let directory = args.manifests.as_deref().or(args.input.first_file());
+    directory.map_or_else(|| "cluster".to_owned(), |it| it.display().to_string())
 }
 
 fn what_is_judged(args: &VerifyArgs, as_if_deny: bool) -> String {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::admission::{AdmissionRequest, Verdict};
+use crate::diagnostic::Location;
 use crate::input::Workload;
 use crate::loss::{Direction, Loss};
 use crate::psp::{Change, Outcome, PspAdmission};
@@ -37,6 +38,8 @@ pub struct Treatment {
     pub namespace: String,
     /// The name.
     pub name: String,
+    /// Where the input has it.
+    pub location: Location,
     /// The request for such a pod, as both were asked.
     pub request: AdmissionRequest,
     /// What becomes of it.
@@ -89,6 +92,7 @@ pub fn treat<A: Answerers>(
         kind: workload.kind.clone(),
         namespace: workload.namespace.clone(),
         name: workload.name.clone(),
+        location: workload.location.clone(),
         request: request.clone(),
         fate: Fate::NotJudged,
         answers: None,

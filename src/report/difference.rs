@@ -13,6 +13,7 @@ use crate::loss::Loss;
 use crate::verify::differences;
 use unified::write_unified;
 
+mod ci;
 mod json;
 mod unified;
 

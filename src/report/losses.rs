@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::count;
+use crate::admission::AdmissionRequest;
 use crate::controls::CONTROLS;
 use crate::loss::{Direction, Loss};
 
@@ -67,12 +68,34 @@ fn is_about(loss: &Loss, field: &str) -> bool {
 #[derive(Debug, Serialize)]
 pub(super) struct LossSummary<'a> {
     name: &'a str,
-    direction: Direction,
+    pub(super) direction: Direction,
     policies: String,
     fields: String,
     namespaces: String,
     subjects: String,
     why: &'a str,
+    /// The request that shows the first of them.
+    witness: Option<Witness<'a>>,
+}
+
+/// A request that shows a loss, for people.
+#[derive(Debug, Serialize)]
+struct Witness<'a> {
+    namespace: &'a str,
+    user: &'a str,
+    /// The pod in YAML.
+    pod: String,
+}
+
+impl<'a> Witness<'a> {
+    fn new(request: &'a AdmissionRequest) -> Self {
+        Self {
+            namespace: &request.namespace,
+            user: &request.user_info.username,
+            // A pod is JSON, and that can be written as YAML.
+            pod: serde_yaml::to_string(&request.pod).unwrap_or_default(),
+        }
+    }
 }
 
 /// Puts the losses of the same name and direction together, the worst first.
@@ -102,6 +125,7 @@ pub(super) fn loss_summaries(losses: &[Loss]) -> Vec<LossSummary<'_>> {
             namespaces: all(&losses, |it| &it.namespaces),
             subjects: all(&losses, |it| &it.subjects),
             why,
+            witness: losses.first().map(|it| Witness::new(&it.witness)),
         })
         .collect()
 }

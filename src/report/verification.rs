@@ -1,5 +1,6 @@
 //! The ledger of a verification, for people and for machines.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -9,6 +10,8 @@ use super::API_VERSION;
 use crate::admission::{AdmissionRequest, Operation, Verdict};
 use crate::loss::{Direction, Loss};
 use crate::verify::{Finding, Verification, differences};
+
+mod ci;
 
 /// What a live pod says of its policy and the model does not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,6 +49,30 @@ impl VerificationReport<'_> {
         losses
             .filter(move |(index, _)| !seen(index))
             .map(|(_, it)| it)
+    }
+
+    /// How many disagreements losses explain, in words and in the order of the losses.
+    ///
+    /// Losses that differ in whom they reach alone are put together.
+    fn explained_by(&self, by_loss: &BTreeMap<usize, usize>) -> Vec<(String, usize)> {
+        let mut res = Vec::<(String, usize)>::new();
+        for (index, count) in by_loss {
+            let Some(loss) = self.losses.get(*index) else {
+                continue;
+            };
+            let note = format!(
+                "by {} ({}) of {}, {}",
+                loss.name,
+                loss.direction,
+                loss.policies(),
+                loss.field
+            );
+            match res.iter_mut().find(|it| it.0 == note) {
+                Some((_, sum)) => *sum += count,
+                None => res.push((note, *count)),
+            }
+        }
+        res
     }
 
     /// Writes it for people: each finding as a story, then the ledger.
@@ -98,17 +125,8 @@ impl VerificationReport<'_> {
         line("asked", *asked, plus.trim_end().to_owned())?;
         line("agreed", *agreed, String::new())?;
         line("explained", *explained, String::new())?;
-        for (index, count) in by_loss {
-            if let Some(loss) = self.losses.get(*index) {
-                let note = format!(
-                    "by {} ({}) of {}, {}",
-                    loss.name,
-                    loss.direction,
-                    loss.policies(),
-                    loss.field
-                );
-                line("", *count, note)?;
-            }
+        for (note, count) in self.explained_by(by_loss) {
+            line("", count, note)?;
         }
         line("unexplained", *unexplained, String::new())?;
         if *invalid > 0 {

@@ -46,6 +46,7 @@ fn baked_pods_of_the_golden_cases_pass_without_defaults() {
         let options = PlanOptions {
             enforcement_action: EnforcementAction::Deny,
             mutators: false,
+            max_mutators: 0,
             gatekeeper: Version::new(3, 23),
             kubernetes: Version::new(1, 24),
         };

@@ -12,22 +12,6 @@ use crate::verify::differences;
 impl DifferenceReport<'_> {
     /// Returns it for machines.
     pub fn to_json(&self) -> Value {
-        let objects = self.changes.map(|changes| {
-            let objects = changes.iter().map(|it| {
-                let mut text = Vec::new();
-                let written = write_unified(&mut text, it, false);
-                json!({
-                    "change": how(&it.kind),
-                    "apiVersion": it.api_version,
-                    "kind": it.object.kind,
-                    "namespace": it.object.namespace,
-                    "name": it.object.name,
-                    // A vector takes all that is written to it.
-                    "diff": written.is_ok().then(|| String::from_utf8_lossy(&text).into_owned()),
-                })
-            });
-            objects.collect::<Vec<_>>()
-        });
         let matrix = self.matrix().into_iter();
         let matrix = matrix.map(|((namespace, account), counts)| {
             json!({ "namespace": namespace, "serviceAccount": account, "counts": counts })
@@ -40,13 +24,32 @@ impl DifferenceReport<'_> {
             "kind": "Diff",
             "differs": self.differs(),
             "summary": { "objects": summary, "workloads": self.counts() },
-            "objects": objects,
+            "objects": self.objects_json(usize::MAX),
             "workloads": self.treatments.iter().map(|it| self.treatment_json(it)).collect::<Vec<_>>(),
             "serviceAccounts": matrix.collect::<Vec<_>>(),
         })
     }
 
-    fn treatment_json(&self, treatment: &Treatment) -> Value {
+    /// The first so many objects that are not the same; absent where none were compared.
+    pub(in crate::report) fn objects_json(&self, most: usize) -> Option<Vec<Value>> {
+        let objects = self.changes?.iter().take(most).map(|it| {
+            let mut text = Vec::new();
+            let written = write_unified(&mut text, it, false);
+            json!({
+                "change": how(&it.kind),
+                "apiVersion": it.api_version,
+                "kind": it.object.kind,
+                "namespace": it.object.namespace,
+                "name": it.object.name,
+                // A vector takes all that is written to it.
+                "diff": written.is_ok().then(|| String::from_utf8_lossy(&text).into_owned()),
+            })
+        });
+        Some(objects.collect())
+    }
+
+    /// A workload and what becomes of it.
+    pub(in crate::report) fn treatment_json(&self, treatment: &Treatment) -> Value {
         let fills_in = treatment.fills_in.iter();
         let fills_in = fills_in.map(|it| json!({ "path": it.path, "value": it.value }));
         let losses = treatment.explained_by.as_ref().map(|positions| {

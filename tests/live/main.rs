@@ -5,8 +5,11 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "tests read files and may panic"
 )]
+
+mod diff;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -181,11 +184,11 @@ fn a_live_cluster_is_the_same_as_its_objects_in_files() {
     assert_eq!(live.stdout, files.stdout);
     // One workload, which only the live cluster itself can have told of.
     let diff = cluster.run("diff", &["--summary"]);
-    assert_eq!(diff.code, 0, "{}", diff.stderr);
+    assert_eq!(diff.code, 1, "{}", diff.stderr);
     assert_eq!(
         diff.stdout.lines().last(),
         Some(
-            "diff: objects not compared; 1 workload: 1 same, 0 now forbidden, 0 newly admitted, 0 stored differently"
+            "diff: 0 objects changed, 2 added, 0 removed; 1 workload: 1 same, 0 now forbidden, 0 newly admitted, 0 stored differently"
         )
     );
 }
@@ -399,9 +402,11 @@ fn a_snapshot_keeps_what_the_other_commands_need_and_no_secrets() {
     let kept = psp2gatekeeper(&["migrate", "-f", text(&target)]);
     assert_eq!(kept.code, 0, "{}", kept.stderr);
     assert_eq!(live.stdout, kept.stdout);
-    let live = cluster.run("diff", &[]);
-    let kept = psp2gatekeeper(&["diff", "-f", text(&target)]);
+    let out = cluster.path("out");
+    let live = cluster.run("diff", &["--out-dir", text(&out)]);
+    let kept = psp2gatekeeper(&["diff", "-f", text(&target), "--out-dir", text(&out)]);
     assert_eq!(live.stdout, kept.stdout);
+    assert!(kept.stdout.contains("2 added"), "{}", kept.stdout);
 }
 
 #[test]
@@ -471,4 +476,14 @@ fn an_output_directory_is_no_place_for_a_snapshot() {
 
 fn read(folder: &Path, name: &str) -> String {
     fs::read_to_string(folder.join(name)).expect("it is there")
+}
+
+#[test]
+fn a_cluster_is_not_read_where_nothing_can_be_written() {
+    let cluster = Cluster::new();
+    let file = cluster.path("file");
+    fs::write(&file, "ours").expect("it can be written");
+    let run = cluster.run("snapshot", &["--out-dir", text(&file)]);
+    assert_eq!(run.code, 2);
+    assert_eq!(cluster.log(), "");
 }

@@ -1,0 +1,48 @@
+//! The page that `--report-html` asks for.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use rayon::prelude::*;
+
+use crate::cli::both::Both;
+use crate::diff::workloads::{Treatment, pods, treat};
+use crate::gatekeeper::GatekeeperAdmission;
+use crate::input::Inventory;
+use crate::loss::Loss;
+use crate::manifest::Manifest;
+use crate::psp::PspAdmission;
+
+/// Writes the page; a file that is there is replaced.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub(super) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    fs::write(path, text).with_context(|| format!("could not write `{}`", path.display()))
+}
+
+/// Asks both about all pods of the input.
+///
+/// # Errors
+///
+/// When the manifests cannot be judged.
+pub(super) fn treatments(
+    inventory: &Inventory,
+    manifests: &[Manifest],
+    losses: &[Loss],
+) -> anyhow::Result<Vec<Treatment>> {
+    let both = Both {
+        inventory,
+        psp: PspAdmission::new(inventory),
+        gatekeeper: GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)?,
+        now: None,
+        as_if_deny: true,
+    };
+    pods(&inventory.workloads, &[])
+        .into_par_iter()
+        .map(|it| treat(&both.psp, &both, losses, it))
+        .collect::<Result<_, _>>()
+        .context("an answer of Gatekeeper cannot be known")
+}

@@ -1,0 +1,99 @@
+//! The report as one page for a browser.
+
+use minijinja::value::Serde;
+use minijinja::{Environment, Value, context};
+use serde::Serialize;
+
+use super::Report;
+use super::difference::DifferenceReport;
+use super::losses::loss_summaries;
+use super::matrix::Matrix;
+use crate::diff::workloads::Fate;
+use crate::loss::Direction;
+use crate::render::RenderError;
+
+/// So many entries of a list are on the page.
+const MOST: usize = 500;
+
+/// What a page shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'a> {
+    /// The migration.
+    pub report: &'a Report,
+    /// What becomes of workloads, and of objects where they were compared.
+    pub difference: &'a DifferenceReport<'a>,
+    /// Who may use what.
+    pub matrix: &'a Matrix,
+}
+
+/// The workloads of one fate.
+#[derive(Serialize)]
+struct Section {
+    fate: Fate,
+    title: &'static str,
+    count: usize,
+    /// The first of them.
+    workloads: Vec<serde_json::Value>,
+}
+
+/// All fates, those that matter most first.
+const FATES: [(Fate, &str); 5] = [
+    (Fate::NewlyAdmitted, "Newly admitted"),
+    (Fate::NowForbidden, "Now forbidden"),
+    (Fate::StoredDifferently, "Stored differently"),
+    (Fate::NotJudged, "Not judged"),
+    (Fate::Same, "Nothing changes"),
+];
+
+/// All directions of a loss, the worst first.
+const DIRECTIONS: [Direction; 3] = [Direction::Looser, Direction::Stricter, Direction::Differs];
+
+impl Page<'_> {
+    /// Writes the page: HTML that needs nothing else, neither a network nor a script.
+    ///
+    /// Long lists are cut, and the page says so.
+    ///
+    /// # Errors
+    ///
+    /// When the template asks for what it is not given.
+    pub fn to_html(&self, environment: &Environment<'_>) -> Result<String, RenderError> {
+        let treatments = self.difference.treatments;
+        let sections: Vec<Section> = FATES
+            .into_iter()
+            .map(|(fate, title)| {
+                let own = || treatments.iter().filter(|it| it.fate == fate);
+                Section {
+                    fate,
+                    title,
+                    count: own().count(),
+                    workloads: own()
+                        .take(MOST)
+                        .map(|it| self.difference.treatment_json(it))
+                        .collect(),
+                }
+            })
+            .collect();
+        let losses = loss_summaries(&self.report.losses);
+        let by_direction: Vec<(&str, usize)> = DIRECTIONS
+            .into_iter()
+            .map(|direction| {
+                let own = losses.iter().filter(|it| it.direction == direction);
+                (direction.name(), own.count())
+            })
+            .collect();
+        let template = environment.get_template("report.html.j2")?;
+        Ok(template.render(context! {
+            most => MOST,
+            advised => !self.report.advice.is_empty(),
+            sections => Serde(sections),
+            workloads => treatments.len(),
+            objects_compared => self.difference.changes.is_some(),
+            changes => Serde(self.difference.objects_json(MOST)),
+            changed => self.difference.changes.map_or(0, <[_]>::len),
+            loss_summaries => Serde(losses),
+            by_direction => Serde(by_direction),
+            matrix => Serde(self.matrix),
+            ..Value::from(Serde(self.report))
+        })?)
+    }
+}
