@@ -21,9 +21,10 @@ pub struct Stages {
 
 /// Two patterns that cannot be in different lists.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", match deny == warn {
-    true => format!("namespace `{deny}` is to be denied and to be warned: name it once"),
-    false => format!("namespaces may match both `{deny}`, to be denied, and `{warn}`, to be warned: each must have one answer"),
+#[error("{}", if deny == warn {
+    format!("namespace `{deny}` is to be denied and to be warned: name it once")
+} else {
+    format!("namespaces may match both `{deny}`, to be denied, and `{warn}`, to be warned: each must have one answer")
 })]
 pub struct Overlap {
     /// The one to be denied.
