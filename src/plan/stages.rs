@@ -222,14 +222,12 @@ mod tests {
 
     #[test]
     fn patterns_are_what_a_constraint_may_list() {
-        for text in [
-            "a", "a-1", "kube-*", "*-system", "*be-sys*", "*", "-*", "*-",
-        ] {
+        for text in ["a", "a-1", "kube-*", "*-system", "*be-sys*", "*"] {
             assert!(text.parse::<NamespacePattern>().is_ok(), "{text}");
         }
         let long = "a".repeat(64);
         for text in [
-            "", "**", "A", "a b", "a.b", "a*b", "-a", "a-", "**a", "a:b", "ä", &long,
+            "", "-*", "*-", "**", "A", "a b", "a.b", "a*b", "-a", "a-", "**a", "a:b", "ä", &long,
         ] {
             assert!(text.parse::<NamespacePattern>().is_err(), "{text}");
         }
