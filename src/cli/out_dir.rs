@@ -219,15 +219,17 @@ fn digests(files: &[File]) -> String {
         .filter(|it| ![REPORT, SNAPSHOT].contains(&it.path.as_str()))
         .map(|it| (it.path.as_str(), digest(it.text.as_bytes())))
         .collect();
-    lines
+    let lines: Vec<String> = lines
         .into_iter()
         .map(|(path, digest)| format!("{digest}  {path}\n"))
-        .collect()
+        .collect();
+    lines.concat()
 }
 
 fn digest(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
-    digest.iter().map(|it| format!("{it:02x}")).collect()
+    let digits: Vec<String> = digest.iter().map(|it| format!("{it:02x}")).collect();
+    digits.concat()
 }
 
 /// Returns the files that are neither what an earlier run wrote nor what is to be written, relative to the directory.
