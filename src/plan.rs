@@ -233,7 +233,7 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
         &mutators,
         options.kubernetes,
     ));
-    losses.extend(exceptions::ignored_namespaces(inventory, &usage));
+    losses.extend(exceptions::unasked(inventory, grants, &usage));
     if options.gatekeeper < KNOWS_OPERATIONS {
         losses.extend(exceptions::updates(&mutators));
     }

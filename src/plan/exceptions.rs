@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::losses::{EVERYWHERE, Reach};
+use super::losses::{ANYWHERE, EVERYWHERE, Reach};
 use super::mutators::{Mutator, Namespaces};
-use super::usage::{Identity, Usage};
+use super::usage::{Identity, Usage, subject_text};
 use super::witness;
-use crate::admission::Operation;
+use crate::admission::{AdmissionRequest, Operation};
 use crate::input::Inventory;
 use crate::loss::{Direction, Loss};
-use crate::rbac::{AUTHENTICATED, SubjectKey};
+use crate::rbac::{AUTHENTICATED, SERVICE_ACCOUNTS, SubjectKey};
+use crate::resolve::Grant;
 
 /// The label of namespaces that Gatekeeper's webhooks leave alone.
 const IGNORE_LABEL: &str = "admission.gatekeeper.sh/ignore";
@@ -22,39 +23,106 @@ const OWN_NAMESPACE: &str = "gatekeeper-system";
 /// What stands for everybody, and for all PSPs, in a loss.
 const EVERYBODY: &str = "*";
 
-/// Tells of the namespaces of the input that Gatekeeper's webhooks leave alone, as they come with its chart.
-pub(super) fn ignored_namespaces(inventory: &Inventory, usage: &Usage<'_>) -> Vec<Loss> {
-    let ignored: Vec<&String> = inventory
-        .namespaces
-        .iter()
-        .filter(|(name, labels)| *name == OWN_NAMESPACE || labels.contains_key(IGNORE_LABEL))
-        .map(|(name, _)| name)
-        .collect();
+/// The service account of Gatekeeper, whose requests its webhooks let pass.
+const OWN_ACCOUNT: &str = "system:serviceaccount:gatekeeper-system:gatekeeper-admin";
+
+/// The namespaces of the input that Gatekeeper's webhooks leave alone, as they come with its chart.
+pub(super) fn ignored_namespaces(inventory: &Inventory) -> impl Iterator<Item = &str> {
+    let is_ignored = |(name, labels): &(&String, &BTreeMap<String, String>)| {
+        *name == OWN_NAMESPACE || labels.contains_key(IGNORE_LABEL)
+    };
+    let namespaces = inventory.namespaces.iter().filter(is_ignored);
+    namespaces.map(|(name, _)| name.as_str())
+}
+
+/// Whether this is Gatekeeper itself.
+pub(super) fn is_gatekeeper(username: &str) -> bool {
+    username == OWN_ACCOUNT
+}
+
+/// Tells of new pods that Gatekeeper's webhooks let pass as they are.
+pub(super) fn unasked(inventory: &Inventory, grants: &[Grant], usage: &Usage<'_>) -> Vec<Loss> {
+    let ignored: Vec<&str> = ignored_namespaces(inventory).collect();
+    let mut subjects: BTreeSet<&SubjectKey> = grants.iter().map(|it| &it.subject).collect();
     let everybody = SubjectKey::Group(AUTHENTICATED.to_owned());
-    let witness = ignored.iter().find_map(|namespace| {
-        let identity = Identity::of(&everybody, namespace);
-        let usable = usage.usable(&identity, namespace);
-        let mut pod = witness::modest();
-        let demand = json!({ "spec": {
-            "hostPID": true,
-            "containers": [{ "securityContext": { "privileged": true } }],
-        } });
-        witness::give(&mut pod, &demand);
-        let is_forbidden = witness::choice(&usable, &pod).is_none();
-        is_forbidden.then(|| witness::request(&identity, namespace, pod))
+    subjects.insert(&everybody);
+    let there = ignored.iter().flat_map(|namespace| {
+        let of_subject = |it: &&SubjectKey| (Identity::of(it, namespace), *namespace);
+        subjects.iter().map(of_subject).collect::<Vec<_>>()
     });
-    let loss = witness.map(|witness| Loss {
-        name: "gatekeeper/namespace-ignored".to_owned(),
-        direction: Direction::Looser,
-        psp: EVERYBODY.to_owned(),
-        alike: Vec::new(),
-        field: format!("metadata.labels[{IGNORE_LABEL}]"),
-        namespaces: ignored.iter().map(ToString::to_string).collect(),
-        subjects: vec![EVERYBODY.to_owned()],
-        why: "the webhooks of Gatekeeper leave the namespace alone, by its label or because it is their own, so every pod is admitted there".to_owned(),
-        witness,
-    });
-    loss.into_iter().collect()
+    let own = SubjectKey::User(OWN_ACCOUNT.to_owned());
+    let own_group = SubjectKey::Group(format!("{SERVICE_ACCOUNTS}:{OWN_NAMESPACE}"));
+    let by_itself = std::iter::once(ANYWHERE)
+        .chain(usage.bound())
+        .filter(|it| {
+            !ignored.contains(it) && [&own, &own_group].iter().any(|it| subjects.contains(it))
+        })
+        .map(|namespace| (Identity::of(&own, namespace), namespace));
+    let mut res = Vec::new();
+    for (name, field, namespaces, subject, why, tried) in [
+        (
+            "namespace-ignored",
+            format!("metadata.labels[{IGNORE_LABEL}]"),
+            ignored.iter().map(ToString::to_string).collect(),
+            EVERYBODY.to_owned(),
+            "the webhooks of Gatekeeper leave the namespace alone, by its label or because it is their own",
+            there.collect::<Vec<_>>(),
+        ),
+        (
+            "own-request",
+            "request.userInfo.username".to_owned(),
+            vec![EVERYWHERE.to_owned()],
+            subject_text(&own),
+            "the webhooks of Gatekeeper let pass what its own service account asks for",
+            by_itself.collect(),
+        ),
+    ] {
+        let loss = |suffix, direction, then, witness| Loss {
+            name: format!("gatekeeper/{name}{suffix}"),
+            direction,
+            psp: EVERYBODY.to_owned(),
+            alike: Vec::new(),
+            field: field.clone(),
+            namespaces: Vec::clone(&namespaces),
+            subjects: vec![subject.clone()],
+            why: format!("{why}, so {then}"),
+            witness,
+        };
+        let looser = tried.iter().find_map(|it| forbidden(usage, it));
+        let admitted = "every such pod is admitted";
+        res.extend(looser.map(|it| loss("", Direction::Looser, admitted, it)));
+        let differs = tried.iter().find_map(|it| filled_in(usage, it));
+        let untouched = "no such pod gets the defaults that the plugin filled in";
+        res.extend(differs.map(|it| loss("-default", Direction::Differs, untouched, it)));
+    }
+    res
+}
+
+/// The request for a pod that no policy of theirs admits.
+fn forbidden(
+    usage: &Usage<'_>,
+    (identity, namespace): &(Identity, &str),
+) -> Option<AdmissionRequest> {
+    let usable = usage.usable(identity, namespace);
+    let mut pod = witness::modest();
+    let demand = json!({ "spec": {
+        "hostPID": true,
+        "containers": [{ "securityContext": { "privileged": true } }],
+    } });
+    witness::give(&mut pod, &demand);
+    let is_forbidden = witness::choice(&usable, &pod).is_none();
+    is_forbidden.then(|| witness::request(identity, namespace, pod))
+}
+
+/// The request for a pod that the plugin admits with defaults.
+fn filled_in(
+    usage: &Usage<'_>,
+    (identity, namespace): &(Identity, &str),
+) -> Option<AdmissionRequest> {
+    let usable = usage.usable(identity, namespace);
+    let mut pods = usable.iter().filter_map(|it| witness::pods(it).next());
+    let pod = pods.find(|pod| matches!(witness::choice(&usable, pod), Some((_, true))))?;
+    Some(witness::request(identity, namespace, pod))
 }
 
 /// Tells what becomes of pods that are there already, where mutators cannot be kept to new ones.

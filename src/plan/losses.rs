@@ -1,8 +1,9 @@
 //! What Gatekeeper will not do as the plugin did, each with a pod that shows it.
 
-use std::cell::LazyCell;
+use std::cell::{LazyCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -26,11 +27,17 @@ const MOST_FOR_ADMINISTRATORS: usize = 32;
 /// For subjects that may use more policies than this, a witness is looked for with the first policy of each kind alone.
 const MOST_USED: usize = 64;
 
+/// So many times a policy is asked about a pod, in a search among pods that are easy to think of.
+const MOST_CHOICES: usize = 512;
+
+/// With more policies than this, no pod is made that one of them accepts and the others do not.
+const MOST_UNLIKE: usize = 32;
+
 /// What stands for every namespace in the reach of a loss.
 pub(super) const EVERYWHERE: &str = "*";
 
 /// A namespace that stands for all that the input does not name.
-const ANYWHERE: &str = "default";
+pub(super) const ANYWHERE: &str = "default";
 
 /// With how many subjects and namespaces of a policy a witness is looked for.
 const MOST_TRIED: usize = 8;
@@ -60,6 +67,7 @@ pub(super) fn losses(
             continue;
         };
         let more = LazyCell::new(Box::new(|| pods.collect()) as Box<dyn FnOnce() -> Vec<Pod> + '_>);
+        let unlike = Unlike::default();
         let users = usage.users(&psp.name).into_iter();
         let administrators = Some(usage.administrators())
             .filter(|_| inventory.policies.len() <= MOST_FOR_ADMINISTRATORS);
@@ -84,6 +92,7 @@ pub(super) fn losses(
                         subjects: &subjects,
                         modest: &modest,
                         more: &more,
+                        unlike: &unlike,
                         place: default.place,
                         mutators: all,
                     };
@@ -157,6 +166,8 @@ pub(super) struct Reach {
     pub(super) names: BTreeSet<String>,
     /// Where to look for a witness; among them one that stands for those without a name.
     pub(super) tried: BTreeSet<String>,
+    /// Where not to look, where [`EVERYWHERE`] stands for all but some.
+    but: BTreeSet<String>,
 }
 
 impl Reach {
@@ -168,11 +179,27 @@ impl Reach {
     /// Adds all namespaces, those to come included, but for some.
     pub(super) fn add_others(&mut self, but: &BTreeSet<String>) {
         self.names.insert(EVERYWHERE.to_owned());
+        self.but.extend(but.iter().cloned());
         let numbered = (2..).map(|it| format!("{ANYWHERE}-{it}"));
         let names = iter::once(ANYWHERE.to_owned()).chain(numbered);
         // The first exists in every cluster, and may have bindings of its own.
         self.tried
             .extend(names.filter(|it| !but.contains(it)).take(2));
+    }
+
+    /// Where to look, with some of the namespaces that have bindings of their own.
+    fn all_tried<'a>(
+        &'a self,
+        bound: impl Iterator<Item = &'a str> + 'a,
+    ) -> impl Iterator<Item = &'a str> {
+        let others = if self.names.contains(EVERYWHERE) {
+            MOST_TRIED
+        } else {
+            0
+        };
+        let bound = bound.filter(|it| !self.but.contains(*it) && !self.tried.contains(*it));
+        let tried = self.tried.iter().map(String::as_str).take(MOST_TRIED);
+        tried.chain(bound.take(others))
     }
 }
 
@@ -224,6 +251,8 @@ struct Search<'a, 'p> {
     modest: &'a Pod,
     /// Pods that ask for something.
     more: &'a LazyCell<Vec<Pod>, Box<dyn FnOnce() -> Vec<Pod> + 'p>>,
+    /// Pods that are made when no other shows anything.
+    unlike: &'a Unlike,
     place: Place,
     mutators: &'a [Mutator],
 }
@@ -233,29 +262,29 @@ impl Search<'_, '_> {
     ///
     /// What is given to the pod besides may make the policy fill in nothing.
     fn defaulted(&self, reach: &Reach, with: Option<&Value>) -> Option<AdmissionRequest> {
-        for (namespace, identity) in self.tried(reach) {
-            let usable = self.usage.usable(&identity, namespace);
-            let enough = if usable.len() > MOST_TRIED {
-                2
-            } else {
-                usize::MAX
-            };
+        let simple = self.tried(reach).find_map(|it| {
+            let enough = MOST_CHOICES / it.usable.len().max(1);
             let more = iter::once_with(|| self.more.iter()).flatten();
-            for pod in iter::once(self.modest).chain(more).take(enough) {
-                let mut pod = witness::lacking(self.psp, pod, [self.place]);
-                if let Some(more) = with {
-                    witness::give(&mut pod, more);
-                }
-                let choice = witness::choice(&usable, &pod);
-                let is_chosen = choice.is_some_and(|(chosen, mutates)| {
-                    chosen.name == self.psp.name && (mutates || with.is_some())
-                });
-                if is_chosen {
-                    return Some(witness::request(&identity, namespace, pod));
-                }
-            }
+            let mut pods = iter::once(self.modest).chain(more).take(enough.max(2));
+            pods.find_map(|pod| self.shows(&it, pod, with))
+        });
+        simple.or_else(|| {
+            self.tried(reach).find_map(|it| {
+                let pod = self.unlike.pod(self.psp, &it.usable)?;
+                self.shows(&it, &pod, with)
+            })
+        })
+    }
+
+    /// Whether the pod, without what belongs to the place, is let pass by the policy alone; then the request for it.
+    fn shows(&self, at: &Tried<'_>, pod: &Pod, with: Option<&Value>) -> Option<AdmissionRequest> {
+        let mut pod = witness::lacking(self.psp, pod, [self.place]);
+        if let Some(more) = with {
+            witness::give(&mut pod, more);
         }
-        None
+        let (chosen, mutates) = witness::choice(&at.usable, &pod)?;
+        (chosen.name == self.psp.name && (mutates || with.is_some()))
+            .then(|| witness::request(&at.identity, at.namespace, pod))
     }
 
     /// A request for a pod whose profile of seccomp is a field alone, that the policy fills in and that others accept as it is.
@@ -269,8 +298,15 @@ impl Search<'_, '_> {
             .filter_map(seccomp_field_for)
             .take(MOST_TRIED)
             .collect();
-        for (namespace, identity) in self.tried(reach) {
-            let usable = self.usage.usable(&identity, namespace);
+        if fields.is_empty() {
+            return None;
+        }
+        for Tried {
+            namespace,
+            identity,
+            usable,
+        } in self.tried(reach)
+        {
             let later = usable.iter().filter(|it| it.name > self.psp.name);
             for (psp, field) in later
                 .take(MOST_TRIED)
@@ -309,17 +345,61 @@ impl Search<'_, '_> {
             && usable.iter().any(|it| witness::accepts(it, &after))
     }
 
-    /// The namespaces and identities to try.
-    fn tried<'b>(&'b self, reach: &'b Reach) -> impl Iterator<Item = (&'b str, Identity)> {
-        let namespaces = reach.tried.iter().take(MOST_TRIED);
-        let subjects = namespaces.flat_map(|namespace| {
+    /// What to try, each set of policies once.
+    fn tried<'b>(&'b self, reach: &'b Reach) -> impl Iterator<Item = Tried<'b>> {
+        let mut known = BTreeSet::new();
+        let namespaces = reach.all_tried(self.usage.bound());
+        let identities = namespaces.flat_map(move |namespace| {
+            let mutators = self.mutators.iter().enumerate();
+            let here = mutators.filter(|(_, it)| it.namespaces.contains(namespace));
+            let here: Rc<[usize]> = here.map(|(index, _)| index).collect();
             let subjects = self.subjects.iter().take(MOST_TRIED);
-            subjects.map(move |subject| (namespace.as_str(), *subject))
+            let own = subjects.flat_map(move |it| Identity::all_of(it, namespace));
+            // Members of a group may be more than that.
+            let others = self.usage.subjects(namespace).take(MOST_TRIED);
+            let members = others
+                .map(move |it| Identity::of(it, namespace))
+                .filter(move |it| self.subjects.iter().any(|of| it.is_of(of, namespace)));
+            own.chain(members)
+                .map(move |it| (namespace, Rc::clone(&here), it))
         });
-        subjects.flat_map(|(namespace, subject)| {
-            Identity::all_of(subject, namespace)
-                .into_iter()
-                .map(move |it| (namespace, it))
+        identities.filter_map(move |(namespace, here, identity)| {
+            if self.usage.is_exempt(&identity, namespace) {
+                return None;
+            }
+            let usable = self.usage.usable(&identity, namespace);
+            let names: Vec<&str> = usable.iter().map(|it| it.name.as_str()).collect();
+            known.insert((names, here)).then_some(Tried {
+                namespace,
+                identity,
+                usable,
+            })
         })
+    }
+}
+
+/// Who asks where, and the policies that are usable then, by name.
+struct Tried<'a> {
+    namespace: &'a str,
+    identity: Identity,
+    usable: Vec<&'a PodSecurityPolicy>,
+}
+
+/// Pods that one policy accepts and others do not, as far as they are known.
+#[derive(Default)]
+struct Unlike(RefCell<BTreeMap<Vec<String>, Pod>>);
+
+impl Unlike {
+    /// A pod that the policy accepts, and that no other of those usable does, if there is such a one.
+    fn pod(&self, psp: &PodSecurityPolicy, usable: &[&PodSecurityPolicy]) -> Option<Pod> {
+        if usable.len() > MOST_UNLIKE {
+            return None;
+        }
+        let names = usable.iter().map(|it| it.name.clone()).collect();
+        let mut known = self.0.borrow_mut();
+        let pod = known
+            .entry(names)
+            .or_insert_with(|| witness::refused_by_others(psp, usable));
+        Some(pod.clone())
     }
 }

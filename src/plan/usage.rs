@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::exceptions::{ignored_namespaces, is_gatekeeper};
 use crate::admission::UserInfo;
 use crate::api::policy::PodSecurityPolicy;
 use crate::input::Inventory;
@@ -34,9 +35,13 @@ pub(super) type Users<'a> = BTreeMap<BTreeSet<&'a SubjectKey>, BTreeSet<Scope<'a
 pub(super) struct Usage<'a> {
     policies: BTreeMap<&'a str, &'a PodSecurityPolicy>,
     by_subject: BTreeMap<(Scope<'a>, &'a SubjectKey), &'a Grant>,
+    /// Without administrators.
+    by_scope: BTreeMap<Scope<'a>, BTreeSet<&'a SubjectKey>>,
     /// Without those of administrators.
     by_policy: BTreeMap<&'a str, BTreeMap<Scope<'a>, BTreeSet<&'a SubjectKey>>>,
     administrators: Users<'a>,
+    /// Those that Gatekeeper leaves alone.
+    ignored: BTreeSet<&'a str>,
 }
 
 impl<'a> Usage<'a> {
@@ -46,9 +51,14 @@ impl<'a> Usage<'a> {
             .iter()
             .map(|it| (it.name.as_str(), it))
             .collect();
+        let mut by_scope = BTreeMap::new();
         let mut by_policy = BTreeMap::<_, BTreeMap<_, BTreeSet<_>>>::new();
         for grant in grants.iter().filter(|it| !is_for_administrators(it)) {
             let scope = grant.namespace.as_deref();
+            by_scope
+                .entry(scope)
+                .or_insert_with(BTreeSet::new)
+                .insert(&grant.subject);
             for name in names(&policies, &grant.policies) {
                 let scopes = by_policy.entry(name).or_default();
                 scopes.entry(scope).or_default().insert(&grant.subject);
@@ -69,9 +79,31 @@ impl<'a> Usage<'a> {
         Self {
             policies,
             by_subject,
+            by_scope,
             by_policy,
             administrators: by_subjects(&administrators),
+            ignored: ignored_namespaces(inventory).collect(),
         }
+    }
+
+    /// The namespaces with grants of their own.
+    pub(super) fn bound(&self) -> impl Iterator<Item = &'a str> {
+        self.by_scope.keys().copied().flatten()
+    }
+
+    /// Those who may use something in the namespace, administrators aside; first those who may by grants of its own.
+    pub(super) fn subjects<'b>(
+        &'b self,
+        namespace: &'b str,
+    ) -> impl Iterator<Item = &'a SubjectKey> + 'b {
+        let scopes = [Some(namespace), None].into_iter();
+        let all = scopes.filter_map(|it| self.by_scope.get(&it)).flatten();
+        all.copied()
+    }
+
+    /// Whether Gatekeeper is not asked about new pods of theirs there.
+    pub(super) fn is_exempt(&self, identity: &Identity, namespace: &str) -> bool {
+        self.ignored.contains(namespace) || is_gatekeeper(&identity.requester.username)
     }
 
     /// Who may use a policy, administrators aside.
@@ -207,6 +239,12 @@ impl Identity {
             service_account: account.to_owned(),
             requester: authenticated(service_account_user(own, name)),
         })
+    }
+
+    /// Whether the subject stands for the service account or the requester.
+    pub(super) fn is_of(&self, subject: &SubjectKey, namespace: &str) -> bool {
+        let account = service_account_user(namespace, &self.service_account);
+        subject.matches(&account) || subject.matches(&self.requester)
     }
 
     /// Somebody that the subject stands for, with a new pod in the namespace.

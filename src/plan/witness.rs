@@ -12,9 +12,16 @@ use crate::api::core::{
 };
 use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec, ProfileStrategy};
 use crate::controls::defaults::{Level, Mutation, MutationKind, Place};
+use crate::controls::{CONTROLS, Control};
 use crate::psp::{mutate_pod, strategy, validate_pod};
 
-/// The name of the container of every witness.
+/// The container of every witness.
+const FIRST: ContainerRef = ContainerRef {
+    list: ContainerList::Regular,
+    index: 0,
+};
+
+/// Its name.
 const CONTAINER: &str = "app";
 
 /// A pod that asks for nothing, one that asks for all that the policy allows and a narrower one may not, and one for each of that.
@@ -29,6 +36,49 @@ pub(super) fn pods(psp: &PodSecurityPolicy) -> impl Iterator<Item = Pod> {
             .collect::<Vec<_>>()
     };
     iter::once_with(move || asking(psp, &[])).chain(iter::once_with(others).flatten())
+}
+
+/// A pod that the policy accepts, once it has filled in its defaults, and that as many of the others refuse as can be.
+///
+/// What another one refuses is beyond the boundaries that it draws.
+pub(super) fn refused_by_others(psp: &PodSecurityPolicy, others: &[&PodSecurityPolicy]) -> Pod {
+    let accepts = |it: &PodSecurityPolicy, control: &dyn Control, pod: &Pod| {
+        let mut pod = pod.clone();
+        control.mutate_pod(it, &mut pod);
+        control.mutate_container(it, &mut pod, FIRST);
+        let mut acc = Vec::new();
+        control.validate_pod(&mut acc, it, &pod);
+        for volume in pod.volumes() {
+            control.validate_volume(&mut acc, it, &pod, &volume);
+        }
+        for container in pod.containers() {
+            control.validate_container(&mut acc, it, &container);
+        }
+        acc.is_empty()
+    };
+    let mut res = asking(psp, &[]);
+    for other in others.iter().filter(|it| it.name != psp.name) {
+        if !is_accepted(other, &res) {
+            continue;
+        }
+        let beyond = CONTROLS.iter().find_map(|control| {
+            control.probes(&other.spec).into_iter().find_map(|probe| {
+                let mut pod = res.clone();
+                probe.apply(&mut pod, FIRST);
+                let is_beyond = !accepts(other, *control, &pod)
+                    && accepts(psp, *control, &pod)
+                    && is_accepted(psp, &pod);
+                is_beyond.then_some(pod)
+            })
+        });
+        res = beyond.unwrap_or(res);
+    }
+    res
+}
+
+/// Whether the policy accepts the pod with what it fills in.
+fn is_accepted(psp: &PodSecurityPolicy, pod: &Pod) -> bool {
+    validate_pod(psp, &mutate_pod(psp, pod.clone())).is_empty()
 }
 
 fn asking(psp: &PodSecurityPolicy, demands: &[Demand]) -> Pod {

@@ -30,7 +30,9 @@ pub fn explain<A: Answerers>(
     }
     let explained: Option<Vec<usize>> = match direction {
         // Of all policies at once only this can be said: Gatekeeper is not asked.
-        Direction::Looser if let Some((index, _)) = reaching().find(|(_, it)| it.psp == ALL) => {
+        Direction::Looser | Direction::Differs
+            if let Some((index, _)) = reaching().find(|(_, it)| it.psp == ALL) =>
+        {
             Some(vec![index])
         }
         Direction::Looser => {
