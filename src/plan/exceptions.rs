@@ -18,7 +18,7 @@ use crate::resolve::Grant;
 const IGNORE_LABEL: &str = "admission.gatekeeper.sh/ignore";
 
 /// The namespace of Gatekeeper itself, which its webhooks leave alone.
-const OWN_NAMESPACE: &str = "gatekeeper-system";
+pub(super) const OWN_NAMESPACE: &str = "gatekeeper-system";
 
 /// What stands for everybody, and for all PSPs, in a loss.
 const EVERYBODY: &str = "*";

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::PlanOptions;
+use super::exceptions::OWN_NAMESPACE;
 use super::requesters::Requesters;
 use super::usage::{is_for_administrators, service_account};
 use crate::api::policy::PodSecurityPolicy;
@@ -375,7 +376,9 @@ impl<'a> Candidates<'a> {
                 // It may be none in a few namespaces.
                 None => scopes.iter().copied().chain(home(&grant.subject)).collect(),
             };
-            for namespace in namespaces {
+            // No mutator acts where Gatekeeper itself runs.
+            let asked = namespaces.into_iter().filter(|it| *it != OWN_NAMESPACE);
+            for namespace in asked {
                 if is_bystander(grant, Some(namespace), &requesters) {
                     continue;
                 }

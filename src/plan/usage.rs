@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::exceptions::{ignored_namespaces, is_gatekeeper};
+use super::exceptions::{OWN_NAMESPACE, ignored_namespaces, is_gatekeeper};
 use crate::admission::UserInfo;
 use crate::api::policy::PodSecurityPolicy;
 use crate::input::Inventory;
@@ -103,7 +103,9 @@ impl<'a> Usage<'a> {
 
     /// Whether Gatekeeper is not asked about new pods of theirs there.
     pub(super) fn is_exempt(&self, identity: &Identity, namespace: &str) -> bool {
-        self.ignored.contains(namespace) || is_gatekeeper(&identity.requester.username)
+        namespace == OWN_NAMESPACE
+            || self.ignored.contains(namespace)
+            || is_gatekeeper(&identity.requester.username)
     }
 
     /// Who may use a policy, administrators aside.

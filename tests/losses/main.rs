@@ -122,6 +122,14 @@ fn bare(mut pod: Pod) -> Pod {
 /// What no mutator changes, because policies differ, or because it is not about defaults.
 const ALWAYS: &[(&str, &str, &str)] = &[
     ("*", "gatekeeper/namespace-ignored looser", "left-alone"),
+    // Administrators may use `hardened` there.
+    (
+        "*",
+        "gatekeeper/namespace-ignored-default differs",
+        "left-alone",
+    ),
+    ("*", "gatekeeper/own-request looser", "*"),
+    ("*", "gatekeeper/own-request-default differs", "*"),
     // `web` and `agent` are for different service accounts of one namespace.
     (
         "agent",
