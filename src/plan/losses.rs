@@ -93,6 +93,7 @@ pub(super) fn losses(
                         modest: &modest,
                         more: &more,
                         unlike: &unlike,
+                        control,
                         place: default.place,
                         mutators: all,
                     };
@@ -253,6 +254,7 @@ struct Search<'a, 'p> {
     more: &'a LazyCell<Vec<Pod>, Box<dyn FnOnce() -> Vec<Pod> + 'p>>,
     /// Pods that are made when no other shows anything.
     unlike: &'a Unlike,
+    control: &'static str,
     place: Place,
     mutators: &'a [Mutator],
 }
@@ -270,7 +272,7 @@ impl Search<'_, '_> {
         });
         simple.or_else(|| {
             self.tried(reach).find_map(|it| {
-                let pod = self.unlike.pod(self.psp, &it.usable)?;
+                let pod = self.unlike.pod(self.psp, &it.usable, self.control)?;
                 self.shows(&it, &pod, with)
             })
         })
@@ -387,19 +389,24 @@ struct Tried<'a> {
 
 /// Pods that one policy accepts and others do not, as far as they are known.
 #[derive(Default)]
-struct Unlike(RefCell<BTreeMap<Vec<String>, Pod>>);
+struct Unlike(RefCell<BTreeMap<(&'static str, Vec<String>), Pod>>);
 
 impl Unlike {
-    /// A pod that the policy accepts, and that no other of those usable does, if there is such a one.
-    fn pod(&self, psp: &PodSecurityPolicy, usable: &[&PodSecurityPolicy]) -> Option<Pod> {
+    /// A pod that the policy accepts, and that as few others of those usable do as can be, whatever it says to a control.
+    fn pod(
+        &self,
+        psp: &PodSecurityPolicy,
+        usable: &[&PodSecurityPolicy],
+        control: &'static str,
+    ) -> Option<Pod> {
         if usable.len() > MOST_UNLIKE {
             return None;
         }
         let names = usable.iter().map(|it| it.name.clone()).collect();
         let mut known = self.0.borrow_mut();
         let pod = known
-            .entry(names)
-            .or_insert_with(|| witness::refused_by_others(psp, usable));
+            .entry((control, names))
+            .or_insert_with(|| witness::refused_by_others(psp, usable, control));
         Some(pod.clone())
     }
 }

@@ -9,6 +9,9 @@ use crate::loss::{Direction, Loss};
 /// What stands for every namespace, subject or policy.
 const ALL: &str = "*";
 
+/// How losses are called that are about what a mutator does, whichever policy would admit the pod.
+const IN_THE_WAY: &str = "/default-in-the-way";
+
 /// Returns the positions of the losses that together explain the disagreement, or nothing where something remains.
 ///
 /// # Errors
@@ -59,10 +62,11 @@ pub fn explain<A: Answerers>(
             // Either the plugin filled something in and Gatekeeper does not, or its mutators get in the way.
             let mutators = answerers.without_mutators(request)?;
             let used: Vec<_> = reaching()
-                .filter(|(_, it)| it.is_about(policy))
                 .filter(|(_, it)| {
-                    let control = it.control();
-                    chosen.fills_in.contains(control) || mutators.fill_in.contains(control)
+                    let (control, of_policy) = (it.control(), it.is_about(policy));
+                    let of_mutators = of_policy || it.name.ends_with(IN_THE_WAY);
+                    of_policy && chosen.fills_in.contains(control)
+                        || of_mutators && mutators.fill_in.contains(control)
                 })
                 .collect();
             if used.is_empty() {
