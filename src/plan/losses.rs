@@ -271,9 +271,12 @@ impl Search<'_, '_> {
             pods.find_map(|pod| self.shows(&it, pod, with))
         });
         simple.or_else(|| {
+            // What the pod says to the same control may take away what is looked for, or be all that tells the policies apart.
             self.tried(reach).find_map(|it| {
-                let pod = self.unlike.pod(self.psp, &it.usable, self.control)?;
-                self.shows(&it, &pod, with)
+                let mut pods = [Some(self.control), None]
+                    .into_iter()
+                    .filter_map(|but| self.unlike.pod(self.psp, &it.usable, but));
+                pods.find_map(|pod| self.shows(&it, &pod, with))
             })
         })
     }
@@ -389,15 +392,15 @@ struct Tried<'a> {
 
 /// Pods that one policy accepts and others do not, as far as they are known.
 #[derive(Default)]
-struct Unlike(RefCell<BTreeMap<(&'static str, Vec<String>), Pod>>);
+struct Unlike(RefCell<BTreeMap<(Option<&'static str>, Vec<String>), Pod>>);
 
 impl Unlike {
-    /// A pod that the policy accepts, and that as few others of those usable do as can be, whatever it says to a control.
+    /// A pod that the policy accepts, and that as few others of those usable do as can be, whatever they say for one control.
     fn pod(
         &self,
         psp: &PodSecurityPolicy,
         usable: &[&PodSecurityPolicy],
-        control: &'static str,
+        but: Option<&'static str>,
     ) -> Option<Pod> {
         if usable.len() > MOST_UNLIKE {
             return None;
@@ -405,8 +408,8 @@ impl Unlike {
         let names = usable.iter().map(|it| it.name.clone()).collect();
         let mut known = self.0.borrow_mut();
         let pod = known
-            .entry((control, names))
-            .or_insert_with(|| witness::refused_by_others(psp, usable, control));
+            .entry((but, names))
+            .or_insert_with(|| witness::refused_by_others(psp, usable, but));
         Some(pod.clone())
     }
 }

@@ -40,11 +40,11 @@ pub(super) fn pods(psp: &PodSecurityPolicy) -> impl Iterator<Item = Pod> {
 
 /// A pod that the policy accepts, once it has filled in its defaults, and that as many of the others refuse as can be.
 ///
-/// What another one refuses is beyond the boundaries that it draws, those of one control aside.
+/// What another one refuses is beyond the boundaries that it draws, those for one control aside.
 pub(super) fn refused_by_others(
     psp: &PodSecurityPolicy,
     others: &[&PodSecurityPolicy],
-    but: &str,
+    but: Option<&str>,
 ) -> Pod {
     let accepts = |it: &PodSecurityPolicy, control: &dyn Control, pod: &Pod| {
         let mut pod = pod.clone();
@@ -65,7 +65,7 @@ pub(super) fn refused_by_others(
         if !is_accepted(other, &res) {
             continue;
         }
-        let mut controls = CONTROLS.iter().filter(|it| it.name() != but);
+        let mut controls = CONTROLS.iter().filter(|it| Some(it.name()) != but);
         let beyond = controls.find_map(|control| {
             control.probes(&other.spec).into_iter().find_map(|probe| {
                 let mut pod = res.clone();
