@@ -3,12 +3,16 @@
 //! The rows restate by hand what the plugin's source and its own tests say; each file of `tests/conformance/` names where.
 //! A row is about one policy that everybody may use, and one pod that is to be created.
 //! What it leaves out of the policy is the most permissive value, so that it shows one control at work.
+//!
+//! `conformance/run` has the real engines answer the same, and records what they say in `tests/conformance/engines/`.
+//! To that end the rows are written to the folder that the variable `CONFORMANCE_EXPORT` names.
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
     reason = "tests read files and may panic"
 )]
 
+use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,11 +21,14 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use psp2gatekeeper::admission::AdmissionRequest;
 use psp2gatekeeper::gatekeeper::GatekeeperAdmission;
 use psp2gatekeeper::input::Inventory;
-use psp2gatekeeper::psp::{Phase, PspAdmission};
+use psp2gatekeeper::psp::{Phase, PspAdmission, strategy};
 use serde_json::Value;
 
+use engines::{Recorded, export, recorded};
 use rows::{Answer, Row, inventory, judge, manifests};
 
+#[path = "conformance/engines.rs"]
+mod engines;
 #[path = "conformance/rows.rs"]
 mod rows;
 
@@ -57,11 +64,31 @@ fn check(file: &Path) -> Result<(), Failed> {
         .zip(&namespaces)
         .flat_map(|(row, name)| row.cluster(name))
         .collect();
-    let all = inventory(&all)?;
-    let gatekeeper = GatekeeperAdmission::from_manifests(&manifests(&all)?, &all.namespaces)?;
+    let cluster = inventory(&all)?;
+    let manifests = manifests(&cluster)?;
+    let folder = file.parent().expect("the table is in a folder");
+    let table = file.file_stem().expect("a file has a name");
+    let table = table.to_string_lossy();
+    if let Some(target) = env::var_os("CONFORMANCE_EXPORT") {
+        let asked: Vec<AdmissionRequest> = rows
+            .iter()
+            .zip(&namespaces)
+            .map(|(row, namespace)| row.sent(namespace))
+            .collect();
+        let gate = rows.iter().any(Row::proc_mount_type);
+        let target = Path::new(&target).join(table.as_ref());
+        return Ok(export(&target, &all, &asked, &manifests, gate)?);
+    }
+    let gatekeeper = GatekeeperAdmission::from_manifests(&manifests, &cluster.namespaces)?;
     let mut complaints = Vec::new();
-    for ((row, namespace), inventory) in rows.iter().zip(&namespaces).zip(&inventories) {
-        if let Err(complaint) = row.check(namespace, inventory, &gatekeeper) {
+    let answers = recorded(folder, &table, rows.len())?;
+    for (((row, namespace), inventory), answer) in
+        rows.iter().zip(&namespaces).zip(&inventories).zip(&answers)
+    {
+        let checked = row
+            .check(namespace, inventory, &gatekeeper)
+            .and_then(|()| row.compare(namespace, inventory, &gatekeeper, answer));
+        if let Err(complaint) = checked {
             let why = complaint.message().unwrap_or_default();
             complaints.push(format!("{namespace}, {}: {why}", row.note));
         }
@@ -135,6 +162,31 @@ impl Row {
                 Ok(())
             }
         }
+    }
+}
+
+impl Row {
+    /// Compares our answers with those of the engines.
+    fn compare(
+        &self,
+        namespace: &str,
+        inventory: &Inventory,
+        gatekeeper: &GatekeeperAdmission,
+        answer: &Recorded,
+    ) -> Result<(), Failed> {
+        let request = self.request(namespace, inventory);
+        let psp = PspAdmission::new(inventory);
+        let mut arriving = request.clone();
+        strategy::prepare_for_create(&mut arriving.pod, self.proc_mount_type());
+        let violations = gatekeeper.validate(&arriving)?;
+        let messages: Vec<String> = violations.into_iter().map(|it| it.message).collect();
+        answer.compare(
+            &request,
+            &psp.review(&request),
+            &psp.validate_only(&request),
+            &messages,
+        )?;
+        Ok(())
     }
 }
 

@@ -185,8 +185,13 @@ impl Row {
         ]
     }
 
-    /// The request that creates the pod.
+    /// The request that creates the pod, as admission sees it.
     pub(crate) fn request(&self, namespace: &str, inventory: &Inventory) -> AdmissionRequest {
+        prepare(inventory, self.sent(namespace))
+    }
+
+    /// The same as a client sends it.
+    pub(crate) fn sent(&self, namespace: &str) -> AdmissionRequest {
         let mut spec = self.pod.clone();
         let annotations = spec.remove("annotations").unwrap_or_else(|| json!({}));
         spec.entry("containers")
@@ -194,7 +199,7 @@ impl Row {
         spec.entry("automountServiceAccountToken")
             .or_insert(false.into());
         let metadata = json!({"namespace": namespace, "name": "pod", "annotations": annotations});
-        let request = AdmissionRequest {
+        AdmissionRequest {
             namespace: namespace.to_owned(),
             user_info: UserInfo {
                 username: "alice".to_owned(),
@@ -207,7 +212,6 @@ impl Row {
             .into_iter()
             .collect()),
             ..AdmissionRequest::default()
-        };
-        prepare(inventory, request)
+        }
     }
 }
