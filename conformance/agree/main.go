@@ -19,6 +19,8 @@ const usage = `usage: agree reviews < requests > reviews      the requests as Ad
        agree check --psp FILE --gatekeeper FILE --review FILE
                                                whether the answers of ` + "`psp review`, `gatekeeper run` and `psp2gatekeeper review`" + `
                                                to the same requests are the same
+       agree record --psp FILE --gatekeeper FILE
+                                               the answers of ` + "`psp review` and `gatekeeper validate`" + `, as they are kept
 `
 
 func main() {
@@ -53,6 +55,10 @@ func run(args []string, in io.Reader, out io.Writer) (bool, error) {
 		writer := bufio.NewWriter(out)
 		defer writer.Flush()
 		return check(writer, *psp, *gatekeeper, *review, *examples)
+	case "record":
+		writer := bufio.NewWriter(out)
+		defer writer.Flush()
+		return true, record(writer, *psp, *gatekeeper)
 	}
 	return false, fmt.Errorf("unknown command %q\n%s", args[0], usage)
 }

@@ -125,12 +125,29 @@ type answer struct {
 	Pod          json.RawMessage `json:"pod"`
 }
 
+// reviewSent answers to a request as the client sent it, so that nothing is lost on the way between two commands:
+// an empty list of supplemental groups counts for the plugin, and is left out when a pod is written.
+func (p *plugins) reviewSent(line []byte) (any, error) {
+	it, refusal, err := parse(line)
+	if err != nil {
+		return nil, err
+	}
+	if refusal == nil && it.oldPod == nil && it.Subresource == "" {
+		refusal = p.addServiceAccount(it)
+	}
+	return p.review(it, refusal)
+}
+
 // reviewLine answers with the verdicts of the PodSecurityPolicy plugin.
 func (p *plugins) reviewLine(line []byte) (any, error) {
 	it, refusal, err := parse(line)
 	if err != nil {
 		return nil, err
 	}
+	return p.review(it, refusal)
+}
+
+func (p *plugins) review(it *question, refusal error) (any, error) {
 	if refusal != nil {
 		return refused{it.ID, refusal.Error()}, nil
 	}
@@ -149,6 +166,7 @@ func (p *plugins) reviewLine(line []byte) (any, error) {
 	res.APIErrors = it.finish(it.pod)
 	res.Validate = ask(p.podSecurityPolicy.Validate, it.attributes(it.pod))
 	res.Allowed = res.Admit.Allowed && len(res.APIErrors) == 0 && res.Validate.Allowed
+	var err error
 	res.Pod, err = encode(it.pod)
 	return res, err
 }

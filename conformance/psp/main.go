@@ -14,6 +14,7 @@ import (
 
 	"conformance/lines"
 
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/pkg/capabilities"
 )
@@ -42,7 +43,12 @@ func run(args []string) error {
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	flags.Var(&clusterPaths, "cluster", "file or folder with the objects of the cluster; may be repeated")
 	strict := flags.Bool("strict", false, "fail if the API server would refuse an object of the cluster")
+	sent := flags.Bool("as-sent", false, "review requests that are not prepared")
+	gates := flags.String("feature-gates", "", "feature gates of the API server that are not as by default, as GATE=true,...")
 	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	if err := utilfeature.DefaultMutableFeatureGate.Set(*gates); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
@@ -73,6 +79,9 @@ func run(args []string) error {
 	case "prepare":
 		return lines.Each(os.Stdin, os.Stdout, plugins.prepareLine)
 	case "review":
+		if *sent {
+			return lines.Each(os.Stdin, os.Stdout, plugins.reviewSent)
+		}
 		return lines.Each(os.Stdin, os.Stdout, plugins.reviewLine)
 	}
 	return fmt.Errorf("unknown command %q\n%s", args[0], usage)
