@@ -21,6 +21,11 @@ pub fn explain<A: Answerers>(
     answers: &Answers,
     direction: Direction,
 ) -> Result<Option<Vec<usize>>, A::Error> {
+    if direction != Direction::Stricter
+        && let Some(index) = not_asked(losses, &answers.asked)
+    {
+        return Ok(answerers.is_as_declared(answers)?.then(|| vec![index]));
+    }
     let reaching = || {
         let all = losses.iter().enumerate();
         all.filter(|(_, it)| it.direction == direction && reaches(it, &answers.asked))
@@ -29,10 +34,6 @@ pub fn explain<A: Answerers>(
         return Ok(None);
     }
     let explained: Option<Vec<usize>> = match direction {
-        // Of all policies at once only this can be said: Gatekeeper is not asked.
-        Direction::Looser if let Some((index, _)) = reaching().find(|(_, it)| it.psp == ALL) => {
-            Some(vec![index])
-        }
         Direction::Looser => {
             // Gatekeeper overlooks all that some policy refuses.
             let tried = answerers.tried(request);
@@ -96,6 +97,14 @@ pub fn explain<A: Answerers>(
         Some(used) if answerers.is_as_declared(answers)? => Ok(Some(used)),
         _ => Ok(None),
     }
+}
+
+/// The position of the loss that says that Gatekeeper is not asked, and so neither forbids nor fills in anything.
+fn not_asked(losses: &[Loss], request: &AdmissionRequest) -> Option<usize> {
+    // Looser than all policies at once is nothing else.
+    losses
+        .iter()
+        .position(|it| it.direction == Direction::Looser && it.psp == ALL && reaches(it, request))
 }
 
 /// Whether the request is among those that the loss speaks of.
