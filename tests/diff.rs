@@ -327,6 +327,18 @@ fn each_workload_is_told_what_becomes_of_it() {
 }
 
 #[test]
+fn a_namespace_that_gatekeeper_leaves_alone_explains_what_is_not_filled_in() {
+    let place = Place::new(&[deployment("silent", "tools", SILENT), IGNORED.to_owned()]);
+    let run = place.run("diff", &[]);
+    run.footer(
+        1,
+        "diff: objects not compared; 1 workload: 0 same, 0 now forbidden, 0 newly admitted, 1 stored differently",
+    );
+    let words = "explained by gatekeeper/namespace-ignored-default of *: ";
+    assert!(run.stdout.contains(words), "{}", run.stdout);
+}
+
+#[test]
 fn a_default_that_lands_elsewhere_is_told() {
     let place = Place::new(&[deployment("web", "shop", "{}")]);
     // The plugin writes the user on the container, and the mutator on the pod.

@@ -54,10 +54,10 @@ pub(super) fn steps(bundle: &Bundle, layout: &Layout) -> Vec<Step> {
     let template = CONSTRAINT_KIND.to_lowercase();
     let mut res = vec![step(
         &format!(
-            "Set Gatekeeper up with `{VALUES}`, which has a reason for each value. While PodSecurityPolicy runs, Gatekeeper's own service account needs a policy, too."
+            "Set Gatekeeper up with `{VALUES}`, which has a reason for each value. Where it runs already, nothing is to be installed: compare its settings with these. While PodSecurityPolicy runs, Gatekeeper's own service account needs a policy, too."
         ),
         format!(
-            "helm upgrade --install gatekeeper gatekeeper/gatekeeper --namespace gatekeeper-system --create-namespace --values {VALUES}"
+            "helm upgrade --install gatekeeper gatekeeper --repo https://open-policy-agent.github.io/gatekeeper/charts --namespace gatekeeper-system --create-namespace --values {VALUES}"
         ),
         "helm rollback gatekeeper --namespace gatekeeper-system",
     )];
@@ -114,9 +114,12 @@ fn with_kubectl(bundle: &Bundle, template: &str) -> Vec<Step> {
     let apply = |folder: Folder| format!("kubectl apply --server-side -k {}", folder.name());
     let delete = |folder: Folder| format!("kubectl delete -k {}", folder.name());
     let mut res = vec![step(
-        "Apply the constraint template and wait until its kind is there.",
+        &format!(
+            "Apply the constraint template and wait until its kind is there. `NotFound` means that Gatekeeper is not done; if that goes on, `kubectl get constrainttemplate {template} -o yaml` tells why."
+        ),
+        // `kubectl wait` fails at once where there is no such object yet, or no status.
         format!(
-            "{}\nkubectl wait --for=jsonpath='{{.status.created}}'=true constrainttemplate/{template}\nkubectl wait --for=condition=Established crd/{template}.constraints.gatekeeper.sh",
+            "{}\nuntil kubectl wait --for=condition=Established crd/{template}.constraints.gatekeeper.sh; do sleep 1; done",
             apply(Folder::Templates)
         ),
         delete(Folder::Templates),
