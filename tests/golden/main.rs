@@ -65,5 +65,5 @@ fn check(folder: &Path, update: bool) -> Result<(), Failed> {
     } else {
         recording.compare(&Recording::read(folder)?)?;
     }
-    verdicts::check(&case, &recording)
+    verdicts::check(&case, &recording.written)
 }

@@ -1,5 +1,6 @@
 //! How the written verdicts are put to the model of the admission plugin, and to what was rendered.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -15,7 +16,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::case::Case;
-use crate::recording::Recording;
 
 /// A question and its answer; `conformance/README.md` has the format.
 #[derive(Debug, Deserialize)]
@@ -57,8 +57,8 @@ struct Answer {
     message: String,
 }
 
-/// Holds both answers against each row, and tells all that do not hold.
-pub(crate) fn check(case: &Case, recording: &Recording) -> Result<(), Failed> {
+/// Holds both answers against each row, and tells all that do not hold; `written` has what was written, by path.
+pub(crate) fn check(case: &Case, written: &BTreeMap<String, String>) -> Result<(), Failed> {
     let path = case.folder.join("verdicts.yaml");
     if !path.exists() {
         return match case.exit_code {
@@ -76,7 +76,7 @@ pub(crate) fn check(case: &Case, recording: &Recording) -> Result<(), Failed> {
     let inventory = case.cluster()?;
     let psp = PspAdmission::new(&inventory);
     let gatekeeper =
-        GatekeeperAdmission::from_manifests(&manifests(recording), &inventory.namespaces)?;
+        GatekeeperAdmission::from_manifests(&manifests(written), &inventory.namespaces)?;
     let proc_mount_type = case.load_options().proc_mount_type;
     let mut complaints = Vec::new();
     for (index, row) in rows.iter().enumerate() {
@@ -99,9 +99,8 @@ pub(crate) fn check(case: &Case, recording: &Recording) -> Result<(), Failed> {
 }
 
 /// The manifests as they were written, without what is not applied.
-fn manifests(recording: &Recording) -> Vec<Manifest> {
-    recording
-        .written
+fn manifests(written: &BTreeMap<String, String>) -> Vec<Manifest> {
+    written
         .iter()
         .filter(|(path, _)| {
             let path = Path::new(path);
