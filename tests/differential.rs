@@ -5,12 +5,15 @@
 //! `DIFFERENTIAL_CASES` asks about that many policies instead of a few, `DIFFERENTIAL_SEED` about others.
 #![expect(
     clippy::disallowed_methods,
-    reason = "tests read the environment to be told how long they may take"
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests read the environment to be told how long they may take, and may panic"
 )]
 
 use std::env;
 
-use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::strategy::{Strategy as _, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use psp2gatekeeper::gatekeeper::GatekeeperAdmission;
 use psp2gatekeeper::input::Inventory;
@@ -85,14 +88,14 @@ fn differences(batch: usize, size: usize) -> Tally {
             assert!(refused < 10 * size, "hardly a policy is well-formed");
         }
     }
-    let cases: Vec<Case> = trees.iter().map(|it| it.current()).collect();
+    let cases: Vec<Case> = trees.iter().map(ValueTree::current).collect();
     let cluster = Cluster::new(&cases).expect("each policy was accepted by itself");
     let mut tally = Tally::default();
     for (index, (case, tree)) in cases.iter().zip(trees).enumerate() {
         let Err(difference) = cluster.ask(index, case, &mut tally) else {
             continue;
         };
-        let alone = |case: Case| match Cluster::new(&[case.clone()]) {
+        let alone = |case: Case| match Cluster::new(std::slice::from_ref(&case)) {
             Ok(cluster) => cluster
                 .ask(0, &case, &mut Tally::default())
                 .map_err(TestCaseError::fail),

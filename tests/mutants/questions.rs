@@ -130,15 +130,15 @@ pub(crate) fn tables() -> anyhow::Result<Vec<Group>> {
         .iter()
         .map(|(file, text)| {
             let rows: Vec<Row> = serde_yaml::from_str(text)?;
-            let names: Vec<String> = (1..=rows.len()).map(|it| format!("row-{it}")).collect();
-            let named = rows.iter().zip(&names);
-            let all: Vec<Value> = named
+            let spaces: Vec<String> = (1..=rows.len()).map(|it| format!("row-{it}")).collect();
+            let pairs = rows.iter().zip(&spaces);
+            let all: Vec<Value> = pairs
                 .clone()
                 .flat_map(|(row, it)| row.cluster(it))
                 .collect();
             let all = inventory(&all)?;
             let mut questions = Vec::new();
-            for (row, name) in named {
+            for (row, name) in pairs {
                 questions.extend(questions_of(row, name)?);
             }
             Ok(Group {

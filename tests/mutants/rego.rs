@@ -211,8 +211,7 @@ fn is_condition(line: &str) -> bool {
     let inner = line.trim();
     let opens = inner.ends_with(['{', '(', '[', ',', '|']);
     let closes = inner.starts_with(['}', ')', ']', '"']);
-    line.starts_with('\t')
-        && !(inner.is_empty() || opens || closes)
-        && !inner.contains(":=")
-        && !inner.starts_with("some ")
+    let binds = inner.contains(":=") || inner.starts_with("some ");
+    let is_whole = !(inner.is_empty() || opens || closes || binds);
+    is_whole && line.starts_with('\t')
 }
