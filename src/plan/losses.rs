@@ -392,7 +392,10 @@ struct Tried<'a> {
 
 /// Pods that one policy accepts and others do not, as far as they are known.
 #[derive(Default)]
-struct Unlike(RefCell<BTreeMap<(Option<&'static str>, Vec<String>), Pod>>);
+struct Unlike(RefCell<BTreeMap<Unlikeness, Pod>>);
+
+/// The control for which nothing is said, if any, and the names of those that are usable.
+type Unlikeness = (Option<&'static str>, Vec<String>);
 
 impl Unlike {
     /// A pod that the policy accepts, and that as few others of those usable do as can be, whatever they say for one control.
