@@ -500,6 +500,19 @@ fn resolve_narrows_down_to_who_asks_for_what() {
 }
 
 #[test]
+fn a_proc_mount_type_that_the_api_server_resets_is_no_disagreement() {
+    let pod = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"pod","namespace":"kube-system"},"spec":{"serviceAccountName":"kube-proxy","containers":[{"name":"app","image":"app","securityContext":{"procMount":"Unmasked"}}]}}"#;
+    let run = with_stdin(&["review", "-f", CLUSTER, "--requests", "-"], pod).succeeded();
+    for part in [
+        "PSP forbids it",
+        "Gatekeeper admits it",
+        "explain proc-mount",
+    ] {
+        assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
+    }
+}
+
+#[test]
 fn what_is_no_request_does_not_keep_others_from_their_answer() {
     let user = |name: &str, groups: &str| {
         format!(

@@ -324,6 +324,12 @@ impl Session<'_> {
         if let Some(error) = &gatekeeper.error {
             writeln!(ui.stdout, "  error: {error}")?;
         }
+        if difference.is_none() && psp.allowed != gatekeeper.allowed {
+            writeln!(
+                ui.stdout,
+                "They do not disagree: an API server refuses the pod by itself, or resets its proc mount type before a constraint sees it (see `explain proc-mount`)"
+            )?;
+        }
         if let Some((direction, losses)) = difference {
             let what = match direction {
                 Direction::Looser => "Gatekeeper is looser",
