@@ -68,6 +68,19 @@ pub trait Semantics {
         _container: &Container<'_>,
     ) {
     }
+
+    /// Checks the pod with its volumes and containers; returns what is wrong, in the plugin's order.
+    fn validate(&self, psp: &PodSecurityPolicy, pod: &Pod) -> Vec<FieldError> {
+        let mut acc = Vec::new();
+        self.validate_pod(&mut acc, psp, pod);
+        for volume in pod.volumes() {
+            self.validate_volume(&mut acc, psp, pod, &volume);
+        }
+        for container in pod.containers() {
+            self.validate_container(&mut acc, psp, &container);
+        }
+        acc
+    }
 }
 
 /// A control aspect of a PodSecurityPolicy, with both its halves.
@@ -321,15 +334,8 @@ pub(crate) mod testing {
         expected: &[&str],
     ) {
         let pod = self::pod(pod);
-        let mut acc = Vec::new();
-        control.validate_pod(&mut acc, psp, &pod);
-        for volume in pod.volumes() {
-            control.validate_volume(&mut acc, psp, &pod, &volume);
-        }
-        for container in pod.containers() {
-            control.validate_container(&mut acc, psp, &container);
-        }
-        let actual: Vec<String> = acc.iter().map(FieldError::to_string).collect();
+        let errors = control.validate(psp, &pod);
+        let actual: Vec<String> = errors.iter().map(FieldError::to_string).collect();
         assert_eq!(actual, expected);
     }
 

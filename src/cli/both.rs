@@ -240,17 +240,9 @@ fn is_stored(pod: &Pod) -> bool {
 fn tried(psp: &PodSecurityPolicy, pod: &Pod) -> Tried {
     let mut mutated = pod.clone();
     let fills_in = fill_in(psp, &mut mutated, |_| true);
-    let refuses = CONTROLS.iter().filter(|control| {
-        let mut acc = Vec::new();
-        control.validate_pod(&mut acc, psp, &mutated);
-        for volume in mutated.volumes() {
-            control.validate_volume(&mut acc, psp, &mutated, &volume);
-        }
-        for container in mutated.containers() {
-            control.validate_container(&mut acc, psp, &container);
-        }
-        !acc.is_empty()
-    });
+    let refuses = CONTROLS
+        .iter()
+        .filter(|it| !it.validate(psp, &mutated).is_empty());
     Tried {
         policy: psp.name.clone(),
         fills_in,

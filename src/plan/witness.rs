@@ -50,15 +50,7 @@ pub(super) fn refused_by_others(
         let mut pod = pod.clone();
         control.mutate_pod(it, &mut pod);
         control.mutate_container(it, &mut pod, FIRST);
-        let mut acc = Vec::new();
-        control.validate_pod(&mut acc, it, &pod);
-        for volume in pod.volumes() {
-            control.validate_volume(&mut acc, it, &pod, &volume);
-        }
-        for container in pod.containers() {
-            control.validate_container(&mut acc, it, &container);
-        }
-        acc.is_empty()
+        control.validate(it, &pod).is_empty()
     };
     let mut res = asking(psp, &[]);
     for other in others.iter().filter(|it| it.name != psp.name) {

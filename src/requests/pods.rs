@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::api::core::{ContainerList, ContainerRef, Pod};
 use crate::api::policy::PodSecurityPolicy;
-use crate::controls::{CONTROLS, Control, FieldError};
+use crate::controls::CONTROLS;
 
 const IMAGE: &str = "registry.example.com/app:1";
 
@@ -67,7 +67,7 @@ pub(super) fn complying(psp: &PodSecurityPolicy) -> Pod {
     res.set(&["spec", "securityContext"], json!({}));
     fill_in(psp, &mut res);
     for control in CONTROLS {
-        if accepts(*control, psp, &res) {
+        if control.validate(psp, &res).is_empty() {
             continue;
         }
         // What the policy demands and does not fill in: what it accepts is among the probes.
@@ -76,7 +76,7 @@ pub(super) fn complying(psp: &PodSecurityPolicy) -> Pod {
             for at in res.container_refs() {
                 probe.apply(&mut pod, at);
             }
-            accepts(*control, psp, &pod).then_some(pod)
+            control.validate(psp, &pod).is_empty().then_some(pod)
         });
         if let Some(pod) = accepted {
             res = pod;
@@ -96,18 +96,6 @@ fn fill_in(psp: &PodSecurityPolicy, pod: &mut Pod) {
             control.mutate_container(psp, pod, at);
         }
     }
-}
-
-fn accepts(control: &dyn Control, psp: &PodSecurityPolicy, pod: &Pod) -> bool {
-    let mut acc: Vec<FieldError> = Vec::new();
-    control.validate_pod(&mut acc, psp, pod);
-    for volume in pod.volumes() {
-        control.validate_volume(&mut acc, psp, pod, &volume);
-    }
-    for container in pod.containers() {
-        control.validate_container(&mut acc, psp, &container);
-    }
-    acc.is_empty()
 }
 
 fn pod(value: Value) -> Pod {
@@ -140,7 +128,8 @@ mod tests {
         });
         let pod = complying(&psp);
         for control in CONTROLS {
-            assert!(accepts(*control, &psp, &pod), "{}: {pod:?}", control.name());
+            let errors = control.validate(&psp, &pod);
+            assert!(errors.is_empty(), "{}: {pod:?}", control.name());
         }
         let mut filled = pod.clone();
         fill_in(&psp, &mut filled);
