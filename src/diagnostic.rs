@@ -95,6 +95,17 @@ pub struct Location {
     pub column: usize,
 }
 
+impl Location {
+    /// Where a file begins, for what is about all of it.
+    pub fn start_of(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            line: 1,
+            column: 1,
+        }
+    }
+}
+
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)

@@ -40,7 +40,7 @@ impl DifferenceReport<'_> {
                 suite: "objects",
                 class: String::new(),
                 name: "all objects are what would be written".to_owned(),
-                location: start_of(compared_with),
+                location: Location::start_of(compared_with),
                 outcome: Outcome::Passed,
             });
         }
@@ -90,19 +90,11 @@ fn object(change: &Change, compared_with: &str) -> Case {
         suite: "objects",
         class: String::new(),
         name: change.object.to_string(),
-        location: start_of(compared_with),
+        location: Location::start_of(compared_with),
         outcome: Outcome::Failed {
             rule: OBJECT_CHANGED,
             message: format!("{} would be {}", change.object, how(&change.kind)),
             text: String::from_utf8_lossy(&text).into_owned(),
         },
-    }
-}
-
-fn start_of(file: &str) -> Location {
-    Location {
-        file: file.to_owned(),
-        line: 1,
-        column: 1,
     }
 }

@@ -27,11 +27,7 @@ impl VerificationReport<'_> {
     ///
     /// `judged` is the file or directory in which to look.
     pub fn cases(&self, judged: &str) -> Vec<Case> {
-        let location = Location {
-            file: judged.to_owned(),
-            line: 1,
-            column: 1,
-        };
+        let location = Location::start_of(judged);
         let findings = self.verification.findings.iter().enumerate();
         let mut res: Vec<Case> = findings
             .map(|(index, it)| finding(index + 1, it, &location))
