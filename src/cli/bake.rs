@@ -17,10 +17,8 @@ use crate::cli::files::{self, InputArgs};
 use crate::cli::out_dir::{self, File, Writer};
 use crate::cli::{ExitStatus, Output, Ui, migrate};
 use crate::diff::workloads::pods;
-use crate::gatekeeper::GatekeeperAdmission;
 use crate::input::{Inventory, Workload};
 use crate::plan::{EnforcementAction, PlanOptions, plan};
-use crate::psp::PspAdmission;
 use crate::render::{environment, render};
 use crate::report::baking::BakeReport;
 use crate::resolve;
@@ -186,13 +184,7 @@ fn bake_all<'a>(
     };
     let bundle = plan(inventory, &resolve::grants(inventory), options);
     let manifests = render(&bundle, &environment()?)?;
-    let both = Both {
-        inventory,
-        psp: PspAdmission::new(inventory),
-        gatekeeper: GatekeeperAdmission::from_manifests(&manifests, &inventory.namespaces)?,
-        now: None,
-        as_if_deny: true,
-    };
+    let both = Both::as_if_deny(inventory, &manifests)?;
     pods(workloads, others)
         .into_par_iter()
         .map(|it| bake(inventory, &both.psp, &both, kubernetes, it))

@@ -13,6 +13,7 @@ use crate::gatekeeper::{
     self, ConstraintViolation, EnforcementAction, GatekeeperAdmission, ReviewError,
 };
 use crate::input::Inventory;
+use crate::manifest::Manifest;
 use crate::psp::{self, PLUGIN, PSP_ANNOTATION, Phase, PspAdmission};
 use crate::requests::prepare;
 use crate::verify::{Answerers, Answers, Tried, WithoutMutators, differences};
@@ -26,6 +27,26 @@ pub(super) struct Both<'a> {
     pub(super) now: Option<GatekeeperAdmission>,
     /// Whether a violation counts whatever its constraint does about it.
     pub(super) as_if_deny: bool,
+}
+
+impl<'a> Both<'a> {
+    /// Puts together what the manifests say, whatever their constraints do about a violation.
+    ///
+    /// # Errors
+    ///
+    /// When a manifest cannot be judged.
+    pub(super) fn as_if_deny(
+        inventory: &'a Inventory,
+        manifests: &[Manifest],
+    ) -> Result<Self, ReviewError> {
+        Ok(Self {
+            inventory,
+            psp: PspAdmission::new(inventory),
+            gatekeeper: GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)?,
+            now: None,
+            as_if_deny: true,
+        })
+    }
 }
 
 impl Both<'_> {

@@ -8,11 +8,9 @@ use rayon::prelude::*;
 
 use crate::cli::both::Both;
 use crate::diff::workloads::{Treatment, pods, treat};
-use crate::gatekeeper::GatekeeperAdmission;
 use crate::input::Inventory;
 use crate::loss::Loss;
 use crate::manifest::Manifest;
-use crate::psp::PspAdmission;
 
 /// Writes the page; a file that is there is replaced.
 ///
@@ -33,13 +31,7 @@ pub(super) fn treatments(
     manifests: &[Manifest],
     losses: &[Loss],
 ) -> anyhow::Result<Vec<Treatment>> {
-    let both = Both {
-        inventory,
-        psp: PspAdmission::new(inventory),
-        gatekeeper: GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)?,
-        now: None,
-        as_if_deny: true,
-    };
+    let both = Both::as_if_deny(inventory, manifests)?;
     pods(&inventory.workloads, &[])
         .into_par_iter()
         .map(|it| treat(&both.psp, &both, losses, it))
