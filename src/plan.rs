@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 pub use families::{Family, Pattern};
+pub use labels::LabelSelector;
 pub use mutators::{Mutator, Namespaces};
 pub use stages::{NamespacePattern, NamespacePatternError, Overlap, Stages};
 
@@ -23,12 +24,14 @@ use crate::resolve::Grant;
 use crate::version::Version;
 
 use alike::Kinds;
+use mutators::Mutators;
 use usage::Usage;
 
 mod alike;
 mod bystanders;
 mod exceptions;
 mod families;
+mod labels;
 mod losses;
 mod mutators;
 mod requesters;
@@ -221,7 +224,7 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
         diagnostics.extend(more);
         mutators
     } else {
-        Vec::new()
+        Mutators::default()
     };
     diagnostics.sort();
     let usage = Usage::new(inventory, grants);
@@ -234,6 +237,7 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
         options.kubernetes,
     ));
     losses.extend(exceptions::unasked(inventory, grants, &usage));
+    let mutators = mutators.into_sorted();
     if options.gatekeeper < KNOWS_OPERATIONS {
         losses.extend(exceptions::updates(&mutators));
     }

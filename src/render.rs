@@ -262,6 +262,7 @@ fn render_mutator(
                 expanded,
                 namespaces => Serde(namespaces),
                 excluded_namespaces => Serde(excluded),
+                labels => mutator.labels.as_ref().map(|it| context! { key => &it.key, values => Serde(&it.values) }),
                 location => format!("{prefix}{}", mutation.location),
                 unless => mutation.unless.map(|it| format!("{prefix}{it}")),
                 value => Serde(&mutation.value),

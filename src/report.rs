@@ -117,6 +117,8 @@ pub struct DefaultReport {
     pub value: serde_json::Value,
     /// Where, in words.
     pub namespaces: String,
+    /// In which pods there, as kubectl reads a selector of labels; in all where it is absent.
+    pub labels: Option<String>,
     /// The PSPs whose default it is, sorted.
     pub policies: Vec<String>,
 }
@@ -250,6 +252,7 @@ fn default(mutator: &Mutator) -> DefaultReport {
             Namespaces::AllBut(names) if names.is_empty() => "all".to_owned(),
             Namespaces::AllBut(names) => format!("all but {}", some_of(names)),
         },
+        labels: mutator.labels.as_ref().map(ToString::to_string),
         policies: mutator.policies.clone(),
     }
 }

@@ -76,7 +76,26 @@ subjects: [{subject}]
         self
     }
 
-    /// Checks the mutators: name, namespaces, policies.
+    /// Adds a workload with these labels.
+    fn workload(mut self, namespace: &str, account: &str, labels: &str) -> Self {
+        let name = format!("w{}", self.0.len());
+        write!(
+            self.0,
+            "---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{namespace: {namespace}, name: {name}}}
+spec:
+  template:
+    metadata: {{labels: {{{labels}}}}}
+    spec: {{serviceAccountName: {account}, containers: [{{name: app, image: app}}]}}
+"
+        )
+        .expect("a string takes everything");
+        self
+    }
+
+    /// Checks the mutators: name, namespaces with labels, policies. The name of one for a label ends with `*`.
     #[track_caller]
     fn check(self, expected: &[(&str, &str, &str)]) {
         let source = Source {
@@ -95,7 +114,7 @@ subjects: [{subject}]
             kubernetes: Version::new(1, 24),
         };
         let bundle = plan(&inventory, &resolve::grants(&inventory), options);
-        let actual: Vec<(&str, String, String)> = bundle
+        let actual: Vec<(String, String, String)> = bundle
             .mutators
             .iter()
             .map(|it| {
@@ -105,12 +124,21 @@ subjects: [{subject}]
                         .iter()
                         .fold("all".to_owned(), |acc, it| format!("{acc} -{it}")),
                 };
-                (it.name.as_str(), namespaces, it.policies.join(" "))
+                let (name, labels) = match &it.labels {
+                    Some(labels) => {
+                        let (name, _) = it.name.rsplit_once('-').expect("it has a fingerprint");
+                        (format!("{name}-*"), format!(" {labels}"))
+                    }
+                    None => (it.name.clone(), String::new()),
+                };
+                (name, namespaces + &labels, it.policies.join(" "))
             })
             .collect();
         let actual: Vec<_> = actual
             .iter()
-            .map(|(name, namespaces, policies)| (*name, namespaces.as_str(), policies.as_str()))
+            .map(|(name, namespaces, policies)| {
+                (name.as_str(), namespaces.as_str(), policies.as_str())
+            })
             .collect();
         assert_eq!(actual, expected);
     }
@@ -171,6 +199,68 @@ fn what_service_accounts_share_is_filled_in_though_they_differ_otherwise() {
         .binding(Some("shop"), "a", &account("shop", "web"))
         .binding(Some("shop"), "b", &account("shop", "agent"))
         .check(&[("psp-fs-group-5", "shop", "a b")]);
+}
+
+/// Two service accounts that want different things.
+fn differing() -> Cluster {
+    Cluster::default()
+        .policy("a", &[FS_GROUP_5])
+        .policy("b", &[FS_GROUP_6])
+        .binding(Some("shop"), "a", &account("shop", "web"))
+        .binding(Some("shop"), "b", &account("shop", "agent"))
+}
+
+#[test]
+fn a_label_stands_for_service_accounts_whose_workloads_share_it() {
+    differing()
+        .workload("shop", "web", "app: web, tier: front")
+        .workload("shop", "web", "app: api, tier: front")
+        .workload("shop", "agent", "app: agent")
+        .check(&[
+            ("psp-groups-*", "shop app=agent", "b"),
+            ("psp-groups-*", "shop tier=front", "a"),
+        ]);
+}
+
+#[test]
+fn a_label_that_workloads_of_others_have_too_stands_for_nobody() {
+    differing()
+        .workload("shop", "web", "app: web, part-of: shop")
+        .workload("shop", "web", "app: api, part-of: shop")
+        .workload("shop", "other", "app: api, part-of: shop")
+        .check(&[]);
+}
+
+#[test]
+fn every_workload_must_have_the_label() {
+    differing()
+        .workload("shop", "web", "app: web")
+        .workload("shop", "web", "")
+        .check(&[]);
+}
+
+#[test]
+fn different_service_accounts_that_want_the_same_share_a_mutator() {
+    Cluster::default()
+        .policy("a", &[FS_GROUP_5])
+        .policy("b", &[FS_GROUP_5, "hostNetwork: true"])
+        .policy("c", &[])
+        .binding(Some("shop"), "a", &account("shop", "web"))
+        .binding(Some("shop"), "b", &account("shop", "agent"))
+        .binding(Some("shop"), "c", &account("shop", "cron"))
+        .workload("shop", "web", "app: web")
+        .workload("shop", "agent", "app: agent")
+        .workload("shop", "cron", "app: cron")
+        .check(&[("psp-groups-*", "shop app in (agent,web)", "a b")]);
+}
+
+#[test]
+fn a_label_stands_for_nobody_where_all_may_use_a_policy_that_fills_in_nothing() {
+    differing()
+        .policy("open", &[])
+        .binding(Some("shop"), "open", &group("system:serviceaccounts:shop"))
+        .workload("shop", "web", "app: web")
+        .check(&[]);
 }
 
 #[test]

@@ -109,6 +109,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "loss",
             "psp",
             "rbac",
+            "requests",
             "resolve",
             "version",
         ],

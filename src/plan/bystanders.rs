@@ -3,12 +3,14 @@
 //! A mutator acts on every pod of a namespace.
 //! Administrators, and service accounts of other namespaces, may let a pod have policies that nobody else may; see
 //! [`is_bystander`].
+//! One that acts on a label acts on the pods of whoever writes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
+use super::labels::LabelSelector;
 use super::losses::{Reach, defaults};
-use super::mutators::{Mutator, Namespaces, creates_none, is_bystander};
+use super::mutators::{self as planned, Mutator, Namespaces, creates_none, is_bystander};
 use super::requesters::Requesters;
 use super::usage::{Identity, Usage, Users, by_subjects, service_account, subject_text};
 use super::witness;
@@ -33,7 +35,7 @@ pub(super) fn losses(
     inventory: &Inventory,
     grants: &[Grant],
     usage: &Usage<'_>,
-    mutators: &[Mutator],
+    mutators: &planned::Mutators,
     kubernetes: Version,
 ) -> Vec<Loss> {
     let mut fields = BTreeMap::new();
@@ -43,33 +45,70 @@ pub(super) fn losses(
             fields.insert((control, default.place), (default.field, location));
         }
     }
-    let mutators = Mutators::new(mutators);
+    let is_large = inventory.policies.len() > MOST_ASKED;
+    let whole = Mutators::new(&mutators.whole);
     let mut res = Vec::new();
     for (subjects, scopes) in bystanders(inventory, grants) {
         let search = Search {
             usage,
-            mutators: &mutators,
+            mutators: &whole,
+            labelled: None,
             fields: &fields,
             subjects: &subjects,
-            reach: &mutators.reach(&scopes),
-            is_large: inventory.policies.len() > MOST_ASKED,
+            reach: &whole.reach(&scopes),
+            is_large,
         };
-        let names: Vec<String> = subjects.iter().map(|it| subject_text(it)).collect();
-        for ((control, what), found) in search.run() {
-            res.push(Loss {
-                name: format!("{control}/{}", what.name()),
-                direction: what.direction(),
-                psp: found.psp.name.clone(),
-                alike: Vec::new(),
-                field: found.field.to_owned(),
-                namespaces: search.reach.names.iter().cloned().collect(),
-                subjects: names.clone(),
-                why: what.why().to_owned(),
-                witness: found.witness,
-            });
+        res.extend(search.losses());
+    }
+    for (labels, labelled) in by_label(&mutators.labelled) {
+        let with_label = Mutators::new(&labelled);
+        for namespace in with_label.named.keys() {
+            let mut reach = Reach::default();
+            reach.add(namespace);
+            for subjects in usage.alike(namespace) {
+                let search = Search {
+                    usage,
+                    mutators: &whole,
+                    labelled: Some((&labels, &with_label)),
+                    fields: &fields,
+                    subjects: &subjects,
+                    reach: &reach,
+                    is_large,
+                };
+                res.extend(search.losses());
+            }
         }
     }
     res
+}
+
+/// The mutators that act on the pods with a label, for each label, those together that the same act on.
+fn by_label(mutators: &[Mutator]) -> Vec<(LabelSelector, Vec<Mutator>)> {
+    let mut values = BTreeMap::<_, BTreeSet<usize>>::new();
+    for (index, mutator) in mutators.iter().enumerate() {
+        let Some(labels) = &mutator.labels else {
+            continue;
+        };
+        for value in &labels.values {
+            let acting = values.entry((&labels.key, value)).or_default();
+            acting.insert(index);
+        }
+    }
+    let mut res = BTreeMap::<_, BTreeSet<String>>::new();
+    for ((key, value), acting) in values {
+        res.entry((key, acting)).or_default().insert(value.clone());
+    }
+    let labels = res.into_iter().map(|((key, acting), values)| {
+        let labels = LabelSelector {
+            key: key.clone(),
+            values,
+        };
+        let acting = acting
+            .into_iter()
+            .filter_map(|it| mutators.get(it).cloned());
+        (labels, acting.collect())
+    });
+    labels.collect()
 }
 
 fn bystanders<'a>(inventory: &Inventory, grants: &'a [Grant]) -> Users<'a> {
@@ -193,6 +232,8 @@ type Fields = BTreeMap<(&'static str, Place), (&'static str, Option<&'static str
 struct Search<'a> {
     usage: &'a Usage<'a>,
     mutators: &'a Mutators<'a>,
+    /// Those that act on pods with the label besides, if it is about these.
+    labelled: Option<(&'a LabelSelector, &'a Mutators<'a>)>,
     fields: &'a Fields,
     subjects: &'a BTreeSet<&'a SubjectKey>,
     reach: &'a Reach,
@@ -208,6 +249,35 @@ struct Found<'a> {
 }
 
 impl<'a> Search<'a> {
+    fn losses(&self) -> Vec<Loss> {
+        let found = self.run().into_iter();
+        found
+            .map(|((control, what), found)| Loss {
+                name: format!("{control}/{}", what.name()),
+                direction: what.direction(),
+                psp: found.psp.name.clone(),
+                alike: Vec::new(),
+                field: found.field.to_owned(),
+                namespaces: self.reach.names.iter().cloned().collect(),
+                subjects: self.subjects.iter().map(|it| subject_text(it)).collect(),
+                why: match self.labelled {
+                    None => what.why().to_owned(),
+                    Some((labels, _)) => format!("of pods with the label `{labels}`, which stands for some service accounts: {}", what.why()),
+                },
+                witness: found.witness,
+            })
+            .collect()
+    }
+
+    /// The mutators that act on the pods in question.
+    fn acting(&self, namespace: &str) -> Vec<&'a Mutator> {
+        let labelled = self
+            .labelled
+            .into_iter()
+            .flat_map(|(_, it)| it.of(namespace));
+        self.mutators.of(namespace).chain(labelled).collect()
+    }
+
     /// Requests for all that can be found, by control.
     fn run(&self) -> BTreeMap<(&'static str, What), Found<'a>> {
         let mut res = BTreeMap::new();
@@ -245,7 +315,16 @@ impl<'a> Search<'a> {
             let Some((psp, _)) = witness::choice(&usable, &pod) else {
                 continue;
             };
-            for (control, field, what) in self.outcome(&usable, psp, &pod, namespace) {
+            let mut outcome = self.outcome(&usable, psp, &pod, &self.acting(namespace));
+            let mut pod = pod;
+            if let Some((labels, _)) = self.labelled {
+                // What becomes of pods without the label is told already.
+                let without: Vec<_> = self.mutators.of(namespace).collect();
+                let without = self.outcome(&usable, psp, &pod, &without);
+                outcome.retain(|it| !without.contains(it));
+                witness::give(&mut pod, &labels.pod());
+            }
+            for (control, field, what) in outcome {
                 acc.entry((control, what)).or_insert_with(|| Found {
                     psp,
                     field,
@@ -263,7 +342,8 @@ impl<'a> Search<'a> {
                 res.push(witness::lacking(psp, &pod, [*place]));
             }
             let by_mutator = self.fields.iter().filter(|(_, (_, location))| {
-                let mut mutators = self.mutators.all.iter();
+                let labelled = self.labelled.into_iter().flat_map(|(_, it)| it.all);
+                let mut mutators = self.mutators.all.iter().chain(labelled);
                 mutators.any(|it| Some(it.mutation.location) == *location)
             });
             let places = by_mutator.map(|((_, place), _)| *place);
@@ -281,13 +361,13 @@ impl<'a> Search<'a> {
         usable: &[&PodSecurityPolicy],
         psp: &PodSecurityPolicy,
         pod: &Pod,
-        namespace: &str,
+        mutators: &[&Mutator],
     ) -> Vec<(&'static str, &'static str, What)> {
         let before = witness::admitted(psp, pod);
         if !witness::accepts(psp, &before) {
             return Vec::new();
         }
-        let here = || self.mutators.of(namespace);
+        let here = || mutators.iter().copied();
         let after = witness::mutated(pod, here().map(|it| &it.mutation));
         let accepted = |pod: &Pod| usable.iter().any(|it| witness::accepts(it, pod));
         let is_accepted = accepted(&after);

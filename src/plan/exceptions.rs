@@ -129,7 +129,8 @@ fn filled_in(
 pub(super) fn updates(mutators: &[Mutator]) -> Vec<Loss> {
     let mut fields = BTreeMap::<_, (Option<&Mutator>, Reach)>::new();
     for mutator in mutators {
-        let (first, reach) = fields.entry((mutator.control, mutator.field)).or_default();
+        let key = (mutator.control, mutator.field, &mutator.labels);
+        let (first, reach) = fields.entry(key).or_default();
         first.get_or_insert(mutator);
         match &mutator.namespaces {
             Namespaces::Only(names) => {
@@ -141,7 +142,7 @@ pub(super) fn updates(mutators: &[Mutator]) -> Vec<Loss> {
         }
     }
     let mut res = Vec::new();
-    for ((control, field), (mutator, reach)) in fields {
+    for ((control, field, labels), (mutator, reach)) in fields {
         let (Some(mutator), Some(namespace)) = (mutator, reach.tried.first()) else {
             continue;
         };
@@ -151,7 +152,11 @@ pub(super) fn updates(mutators: &[Mutator]) -> Vec<Loss> {
         }
         let everybody = SubjectKey::Group(AUTHENTICATED.to_owned());
         let identity = Identity::of(&everybody, namespace);
-        let mut witness = witness::request(&identity, namespace, witness::modest());
+        let mut pod = witness::modest();
+        if let Some(labels) = labels {
+            witness::give(&mut pod, &labels.pod());
+        }
+        let mut witness = witness::request(&identity, namespace, pod);
         let mut old_pod = witness.pod.clone();
         old_pod.set(&["metadata", "finalizers"], json!(["example.com/hold"]));
         witness.operation = Operation::Update;

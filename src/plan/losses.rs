@@ -8,7 +8,8 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::alike::{Gathered, Kinds};
-use super::mutators::{Mutator, Namespaces};
+use super::labels::LabelSelector;
+use super::mutators::{Mutator, Mutators, Namespaces};
 use super::usage::{Identity, Scope, Usage, subject_text};
 use super::witness;
 use crate::admission::AdmissionRequest;
@@ -46,12 +47,13 @@ const MOST_TRIED: usize = 8;
 pub(super) fn losses(
     inventory: &Inventory,
     usage: &Usage<'_>,
-    mutators: &[Mutator],
+    mutators: &Mutators,
     kinds: &Kinds<'_>,
     kubernetes: Version,
 ) -> Vec<Loss> {
     let mut res = Gathered::new(kinds);
-    let all = mutators;
+    let all = &mutators.whole;
+    let labelled = &mutators.labelled;
     let mutators: BTreeMap<_, _> = all
         .iter()
         .map(|it| (key(it.control, &it.mutation), it))
@@ -109,7 +111,7 @@ pub(super) fn losses(
                         witness,
                     };
                     let why = "a pod that leaves it open is refused, where the plugin filled in the default";
-                    if let Some(witness) = search.defaulted(&without, None) {
+                    if let Some(witness) = search.defaulted(&without, &[]) {
                         res.add(loss(
                             "default-not-set",
                             Direction::Stricter,
@@ -128,15 +130,29 @@ pub(super) fn losses(
                             witness,
                         ));
                     }
-                    for caveat in mutation.into_iter().flat_map(|it| &it.caveats) {
-                        if let Some(witness) = search.defaulted(&with, Some(&caveat.pod)) {
-                            res.add(loss(
-                                caveat.name,
-                                caveat.direction,
-                                &with,
-                                &caveat.why,
-                                witness,
-                            ));
+                    let Some(mutation) = mutation else {
+                        continue;
+                    };
+                    let same = labelled.iter().filter(|it| {
+                        key(control, mutation) == key(it.control, &it.mutation)
+                            && it.policies.contains(&psp.name)
+                    });
+                    let same = same.map(|it| {
+                        let (with, _) = split(&scopes, Some(&it.namespaces));
+                        (with, it.labels.as_ref().map(LabelSelector::pod))
+                    });
+                    for (with, label) in iter::once((with, None)).chain(same) {
+                        for caveat in &mutation.caveats {
+                            let more: Vec<_> = label.iter().chain([&caveat.pod]).collect();
+                            if let Some(witness) = search.defaulted(&with, &more) {
+                                res.add(loss(
+                                    caveat.name,
+                                    caveat.direction,
+                                    &with,
+                                    &caveat.why,
+                                    witness,
+                                ));
+                            }
                         }
                     }
                 }
@@ -263,7 +279,7 @@ impl Search<'_, '_> {
     /// A request that the plugin lets pass by the policy, which fills in what belongs to the place and nothing else.
     ///
     /// What is given to the pod besides may make the policy fill in nothing.
-    fn defaulted(&self, reach: &Reach, with: Option<&Value>) -> Option<AdmissionRequest> {
+    fn defaulted(&self, reach: &Reach, with: &[&Value]) -> Option<AdmissionRequest> {
         let simple = self.tried(reach).find_map(|it| {
             let enough = MOST_CHOICES / it.usable.len().max(1);
             let more = iter::once_with(|| self.more.iter()).flatten();
@@ -282,13 +298,13 @@ impl Search<'_, '_> {
     }
 
     /// Whether the pod, without what belongs to the place, is let pass by the policy alone; then the request for it.
-    fn shows(&self, at: &Tried<'_>, pod: &Pod, with: Option<&Value>) -> Option<AdmissionRequest> {
+    fn shows(&self, at: &Tried<'_>, pod: &Pod, with: &[&Value]) -> Option<AdmissionRequest> {
         let mut pod = witness::lacking(self.psp, pod, [self.place]);
-        if let Some(more) = with {
+        for more in with {
             witness::give(&mut pod, more);
         }
         let (chosen, mutates) = witness::choice(&at.usable, &pod)?;
-        (chosen.name == self.psp.name && (mutates || with.is_some()))
+        (chosen.name == self.psp.name && (mutates || !with.is_empty()))
             .then(|| witness::request(&at.identity, at.namespace, pod))
     }
 

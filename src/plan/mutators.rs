@@ -4,6 +4,9 @@
 //! So a default is filled in where every policy that somebody may use in the namespace fills it in alike: whichever policy the
 //! plugin would have chosen, the pod gets what that one would have written.
 //!
+//! Where the service accounts of a namespace differ in that, a default is filled in in the pods with a label that the workloads
+//! of the input share whose service accounts do not differ; see [`labels`](super::labels).
+//!
 //! This never makes an answer looser.
 //! A policy that accepts the pod with the default would have filled in its own, and accepts that as well, because the two differ
 //! in nothing but a value that this policy accepts; see [`Translate::is_safe`](crate::controls::translate::Translate::is_safe).
@@ -14,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::PlanOptions;
 use super::exceptions::OWN_NAMESPACE;
+use super::labels::{LabelSelector, Labels};
 use super::requesters::Requesters;
 use super::usage::{is_for_administrators, service_account};
 use crate::api::policy::PodSecurityPolicy;
@@ -21,7 +25,7 @@ use crate::controls::defaults::{Mutation, MutationKind, Place};
 use crate::controls::{CONTROLS, Control};
 use crate::diagnostic::Diagnostic;
 use crate::input::Inventory;
-use crate::rbac::{Granted, SERVICE_ACCOUNTS, SubjectKey};
+use crate::rbac::{Granted, SERVICE_ACCOUNTS, SubjectKey, service_account_user};
 use crate::resolve::Grant;
 use crate::version::Version;
 
@@ -38,6 +42,8 @@ pub struct Mutator {
     pub mutation: Mutation,
     /// Where.
     pub namespaces: Namespaces,
+    /// In which pods there; in all where it is absent.
+    pub labels: Option<LabelSelector>,
     /// The PSPs whose default it is, sorted.
     pub policies: Vec<String>,
 }
@@ -61,20 +67,51 @@ impl Namespaces {
     }
 }
 
-/// Plans the mutators, sorted by name, which is the order in which Gatekeeper applies those of a kind.
+/// The mutators, sorted by name, which is the order in which Gatekeeper applies those of a kind.
+#[derive(Debug, Default)]
+pub(super) struct Mutators {
+    /// Those that act on every pod of their namespaces.
+    pub(super) whole: Vec<Mutator>,
+    /// Those that act on the pods with a label.
+    pub(super) labelled: Vec<Mutator>,
+}
+
+impl Mutators {
+    pub(super) fn into_sorted(self) -> Vec<Mutator> {
+        let mut res = self.whole;
+        res.extend(self.labelled);
+        res.sort_by(|a, b| a.name.cmp(&b.name));
+        res
+    }
+}
+
+/// Plans the mutators.
 pub(super) fn mutators(
     inventory: &Inventory,
     grants: &[Grant],
     options: PlanOptions,
-) -> (Vec<Mutator>, Vec<Diagnostic>) {
+) -> (Mutators, Vec<Diagnostic>) {
     let wishes = Wishes::new(inventory, options.kubernetes);
     let candidates = Candidates::new(inventory, grants);
     let everywhere = &candidates.everywhere;
     let common = wishes.wanted(None, everywhere.iter());
     let elsewhere = wishes.shared(everywhere, common.as_ref(), &Local::default());
+    let labels = Labels::new(inventory, |namespace| {
+        let local = candidates.namespaces.get(namespace);
+        local.is_some_and(|it| !it.accounts.is_empty())
+    });
     let mut found: BTreeMap<usize, Found<'_>> = BTreeMap::new();
+    let mut labelled: BTreeMap<(usize, LabelSelector), Found<'_>> = BTreeMap::new();
     for (namespace, local) in &candidates.namespaces {
-        for wish in wishes.shared(everywhere, common.as_ref(), local) {
+        let shared = wishes.shared(everywhere, common.as_ref(), local);
+        for (wish, (selector, policies)) in
+            wishes.labelled(everywhere, namespace, local, &labels, &shared)
+        {
+            let found = labelled.entry((wish, selector)).or_default();
+            found.namespaces.insert(namespace);
+            found.policies.extend(policies);
+        }
+        for wish in shared {
             let found = found.entry(wish).or_default();
             found.namespaces.insert(namespace);
             found.policies.extend(local.policies());
@@ -85,42 +122,50 @@ pub(super) fn mutators(
     }
     let too_many = TooMany::new(&wishes, &found, &elsewhere, options.max_mutators);
     found.retain(|id, _| elsewhere.contains(id) || !too_many.contains(&wishes, *id));
-    let mut res = Vec::new();
-    for (
-        id,
-        Found {
-            namespaces,
-            mut policies,
-        },
-    ) in found
-    {
+    let mutator = |id: usize, found: Found<'_>, namespaces, labels: Option<LabelSelector>| {
+        let wish = wishes.all.get(id)?;
+        let mut policies = found.policies;
         policies.extend(everywhere);
-        let Some(wish) = wishes.all.get(id) else {
-            continue;
-        };
         let is_safe = |it: &PodSecurityPolicy| wish.control.is_safe(&it.spec, &wish.mutation);
-        if !inventory.policies.iter().all(is_safe) {
-            continue;
-        }
-        let namespaces = if elsewhere.contains(&id) {
-            let others = candidates
-                .namespaces
-                .keys()
-                .filter(|it| !namespaces.contains(*it));
-            Namespaces::AllBut(others.map(|it| (*it).to_owned()).collect())
-        } else {
-            Namespaces::Only(namespaces.into_iter().map(str::to_owned).collect())
-        };
-        res.push(Mutator {
-            name: name(wish.control.name(), &wish.mutation),
+        inventory.policies.iter().all(is_safe).then(|| Mutator {
+            name: name(wish.control.name(), &wish.mutation, labels.as_ref()),
             control: wish.control.name(),
             field: wish.field,
             mutation: wish.mutation.clone(),
             namespaces,
+            labels,
             policies: policies.into_iter().map(str::to_owned).collect(),
+        })
+    };
+    let only = |it: &Found<'_>| {
+        Namespaces::Only(it.namespaces.iter().map(|it| (*it).to_owned()).collect())
+    };
+    let whole = found.into_iter().filter_map(|(id, found)| {
+        let namespaces = if elsewhere.contains(&id) {
+            let others = candidates
+                .namespaces
+                .keys()
+                .filter(|it| !found.namespaces.contains(*it));
+            Namespaces::AllBut(others.map(|it| (*it).to_owned()).collect())
+        } else {
+            only(&found)
+        };
+        mutator(id, found, namespaces, None)
+    });
+    let mut res = Mutators {
+        whole: whole.collect(),
+        labelled: Vec::new(),
+    };
+    // A mutator costs every pod, whatever its label.
+    if labelled.len() <= options.max_mutators {
+        let labelled = labelled.into_iter().filter_map(|((id, labels), found)| {
+            let namespaces = only(&found);
+            mutator(id, found, namespaces, Some(labels))
         });
+        res.labelled = labelled.collect();
     }
-    res.sort_by(|a, b| a.name.cmp(&b.name));
+    res.whole.sort_by(|a, b| a.name.cmp(&b.name));
+    res.labelled.sort_by(|a, b| a.name.cmp(&b.name));
     (res, too_many.diagnostics(options.max_mutators))
 }
 
@@ -301,6 +346,45 @@ impl<'a> Wishes<'a> {
         shared
     }
 
+    /// What service accounts want besides what all of the namespace share, with the labels of their workloads and the policies.
+    ///
+    /// Those whose policies are the same are taken together, because their workloads need not differ in labels.
+    fn labelled(
+        &self,
+        everywhere: &BTreeSet<&'a str>,
+        namespace: &str,
+        local: &Local<'a>,
+        labels: &Labels,
+        shared: &BTreeSet<usize>,
+    ) -> Vec<(usize, (LabelSelector, BTreeSet<&'a str>))> {
+        let mut groups = BTreeMap::<_, BTreeSet<&str>>::new();
+        for account in labels.accounts(namespace) {
+            let own = local.own(namespace, account);
+            groups.entry(own).or_default().insert(account);
+        }
+        let mut res = BTreeMap::<_, (BTreeSet<String>, BTreeSet<&str>)>::new();
+        for (own, accounts) in groups {
+            let together = everywhere.iter().chain(&local.base).chain(&own).copied();
+            let together: BTreeSet<&str> = together.collect();
+            let wanted = self.wanted(None, together.iter()).unwrap_or_default();
+            if wanted.is_subset(shared) || !self.end_alike(&wanted, &together) {
+                continue;
+            }
+            let Some(LabelSelector { key, values }) = labels.selector(namespace, &accounts) else {
+                continue;
+            };
+            for wish in wanted.difference(shared) {
+                let found = res.entry((*wish, key.clone())).or_default();
+                found.0.extend(values.iter().cloned());
+                found.1.extend(&together);
+            }
+        }
+        let selected = res.into_iter().map(|((wish, key), (values, policies))| {
+            (wish, (LabelSelector { key, values }, policies))
+        });
+        selected.collect()
+    }
+
     /// Whether it does not matter by which of the policies a pod is admitted that has what they share.
     ///
     /// The plugin takes the first by name that accepts the pod after its defaults; Gatekeeper takes one that accepts it as it is.
@@ -342,6 +426,12 @@ struct Local<'a> {
 impl<'a> Local<'a> {
     fn policies(&self) -> impl Iterator<Item = &&'a str> {
         self.base.iter().chain(self.accounts.values().flatten())
+    }
+
+    /// For the pods of a service account alone.
+    fn own(&self, namespace: &str, account: &str) -> BTreeSet<&'a str> {
+        let key = SubjectKey::User(service_account_user(namespace, account).username);
+        self.accounts.get(&key).cloned().unwrap_or_default()
     }
 }
 
@@ -433,8 +523,14 @@ fn home(subject: &SubjectKey) -> Option<&str> {
     }
 }
 
-/// A name from what is written: readable where that is short, else with a fingerprint of it.
-fn name(control: &str, mutation: &Mutation) -> String {
+/// A name from what is written and in which pods: readable where that is short, else with a fingerprint of it.
+///
+/// With what is appended for a list of containers and for expanded pods, it has the 63 characters at most that Gatekeeper lets it have.
+fn name(control: &str, mutation: &Mutation, labels: Option<&LabelSelector>) -> String {
+    if let Some(labels) = labels {
+        let all = format!("{} {} {labels}", mutation.location, mutation.value);
+        return format!("psp-{control}-{:08x}", fingerprint(&all) >> 32);
+    }
     let field = mutation.location.rsplit('.').next().unwrap_or_default();
     let list = match mutation.kind {
         MutationKind::Assign => String::new(),

@@ -121,6 +121,18 @@ impl<'a> Usage<'a> {
         self.administrators.clone()
     }
 
+    /// Those who may use something in the namespace, administrators included, together with those who may use the same.
+    pub(super) fn alike(&self, namespace: &'a str) -> Vec<BTreeSet<&'a SubjectKey>> {
+        let administrators = self.administrators.keys().flatten().copied();
+        let mut res = BTreeMap::<_, BTreeSet<_>>::new();
+        for subject in self.subjects(namespace).chain(administrators) {
+            let usable = self.usable(&Identity::of(subject, namespace), namespace);
+            let names: Vec<&str> = usable.iter().map(|it| it.name.as_str()).collect();
+            res.entry(names).or_default().insert(subject);
+        }
+        res.into_values().collect()
+    }
+
     /// The policies that a pod may have, in the order in which the plugin tries them.
     pub(super) fn usable(
         &self,

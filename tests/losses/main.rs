@@ -137,6 +137,13 @@ const ALWAYS: &[(&str, &str, &str)] = &[
         "shop",
     ),
     ("web", "run-as-user/default-not-set stricter", "shop"),
+    // Those that lack the label which stands for `web`, and those of `agent`, which has no workload.
+    (
+        "agent",
+        "read-only-root-filesystem/default-not-set stricter",
+        "fair",
+    ),
+    ("web", "run-as-user/default-not-set stricter", "fair"),
     // Bob may use `second` too, which fills in nothing, but comes later.
     ("first", "groups/default-of-the-first differs", "play"),
     // Administrators may use `second` and `privileged`, which come later.
@@ -207,6 +214,14 @@ const BY_MUTATORS: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// What a mutator does that acts on a label.
+const BY_LABEL: &[(&str, &str, &str)] = &[
+    ("web", "run-as-user/default-on-pod differs", "fair"),
+    // Who has the label and is not `web`: `agent`, and administrators.
+    ("agent", "run-as-user/default-for-all differs", "fair"),
+    ("hardened", "run-as-user/default-for-all differs", "fair"),
+];
+
 const APPARMOR_NOT_SET: (&str, &str, &str) =
     ("hardened", "apparmor/default-not-set stricter", "hardened");
 
@@ -252,7 +267,10 @@ fn without_mutators_every_default_is_a_loss() {
 
 #[test]
 fn with_mutators_the_losses_that_remain_are_shown() {
-    check(LATEST, &[ALWAYS, BY_MUTATORS, &[APPARMOR_NOT_SET]].concat());
+    check(
+        LATEST,
+        &[ALWAYS, BY_MUTATORS, BY_LABEL, &[APPARMOR_NOT_SET]].concat(),
+    );
 }
 
 #[test]
@@ -283,6 +301,7 @@ fn before_gatekeeper_3_23_updates_of_old_pods_are_refused() {
             "run-as-user/default-on-update stricter",
             "hardened",
         ),
+        ("web", "run-as-user/default-on-update stricter", "fair"),
         (
             "hardened",
             "runtime-class/default-on-update stricter",
@@ -293,7 +312,7 @@ fn before_gatekeeper_3_23_updates_of_old_pods_are_refused() {
     ];
     check(
         options,
-        &[ALWAYS, BY_MUTATORS, &[APPARMOR_NOT_SET], &updates].concat(),
+        &[ALWAYS, BY_MUTATORS, BY_LABEL, &[APPARMOR_NOT_SET], &updates].concat(),
     );
 }
 
@@ -303,7 +322,7 @@ fn since_kubernetes_1_30_apparmor_profiles_are_fields() {
         kubernetes: Version::new(1, 30),
         ..LATEST
     };
-    let mut expected = [ALWAYS, BY_MUTATORS].concat();
+    let mut expected = [ALWAYS, BY_MUTATORS, BY_LABEL].concat();
     expected.retain(|it| it.1 != "seccomp/annotation-alone stricter");
     expected.extend([
         ("hardened", "apparmor/default-on-pod differs", "hardened"),
