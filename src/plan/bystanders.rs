@@ -22,8 +22,11 @@ use crate::rbac::SubjectKey;
 use crate::resolve::Grant;
 use crate::version::Version;
 
-/// With how many subjects and namespaces each a witness is looked for.
+/// With how many subjects a witness is looked for.
 const MOST_TRIED: usize = 2;
+
+/// In how many namespaces with different mutators.
+const MOST_NAMESPACES: usize = 8;
 
 /// With more policies than this, only a pod that asks for nothing is tried, for one subject.
 const MOST_ASKED: usize = 12;
@@ -44,6 +47,7 @@ pub(super) fn losses(
         }
     }
     let mutators = Mutators::new(mutators);
+    let mut known = Known::new();
     let mut res = Vec::new();
     for (subjects, scopes) in bystanders(inventory, grants) {
         let search = Search {
@@ -55,7 +59,7 @@ pub(super) fn losses(
             is_large: inventory.policies.len() > MOST_ASKED,
         };
         let names: Vec<String> = subjects.iter().map(|it| subject_text(it)).collect();
-        for ((control, what), found) in search.run() {
+        for ((control, what), found) in search.run(&mut known) {
             res.push(Loss {
                 name: format!("{control}/{}", what.name()),
                 direction: what.direction(),
@@ -190,15 +194,28 @@ impl What {
 /// The PSP's field and the path that a mutator writes, by control and place.
 type Fields = BTreeMap<(&'static str, Place), (&'static str, Option<&'static str>)>;
 
-struct Search<'a> {
-    usage: &'a Usage<'a>,
-    mutators: &'a Mutators<'a>,
-    fields: &'a Fields,
-    subjects: &'a BTreeSet<&'a SubjectKey>,
-    reach: &'a Reach,
+struct Search<'s, 'a> {
+    usage: &'s Usage<'a>,
+    mutators: &'s Mutators<'a>,
+    fields: &'s Fields,
+    subjects: &'s BTreeSet<&'a SubjectKey>,
+    reach: &'s Reach,
     /// Whether there are so many policies that trying them all takes long.
     is_large: bool,
 }
+
+/// A pod, and the policy by which the plugin admits it.
+struct Shown<'a> {
+    psp: &'a PodSecurityPolicy,
+    field: &'static str,
+    pod: Pod,
+}
+
+/// What can be shown, by control.
+type AllShown<'a> = BTreeMap<(&'static str, What), Shown<'a>>;
+
+/// What is known by the names of the policies that may be used and of the mutators.
+type Known<'a> = BTreeMap<(Vec<&'a str>, Vec<&'a str>), AllShown<'a>>;
 
 /// A request, and the policy by which the plugin admits it.
 struct Found<'a> {
@@ -207,11 +224,16 @@ struct Found<'a> {
     witness: AdmissionRequest,
 }
 
-impl<'a> Search<'a> {
+impl<'a> Search<'_, 'a> {
     /// Requests for all that can be found, by control.
-    fn run(&self) -> BTreeMap<(&'static str, What), Found<'a>> {
+    fn run(&self, known: &mut Known<'a>) -> BTreeMap<(&'static str, What), Found<'a>> {
         let mut res = BTreeMap::new();
-        for namespace in self.reach.tried.iter().take(MOST_TRIED) {
+        let mut different = BTreeSet::new();
+        let tried = self.reach.tried.iter().filter(|it| {
+            let names: Vec<&str> = self.mutators.of(it).map(|it| it.name.as_str()).collect();
+            different.insert(names)
+        });
+        for namespace in tried.take(MOST_NAMESPACES) {
             for subject in self.subjects.iter().take(MOST_TRIED) {
                 if self.is_large && !res.is_empty() {
                     return res;
@@ -221,7 +243,7 @@ impl<'a> Search<'a> {
                 let creating = accounts.filter_map(|it| Identity::creating(subject, namespace, it));
                 let identity = Identity::of(subject, namespace);
                 for identity in iter::once(identity).chain(creating.take(MOST_TRIED)) {
-                    self.try_identity(&mut res, &identity, namespace);
+                    self.try_identity(&mut res, known, &identity, namespace);
                 }
             }
         }
@@ -231,44 +253,78 @@ impl<'a> Search<'a> {
     fn try_identity(
         &self,
         acc: &mut BTreeMap<(&'static str, What), Found<'a>>,
+        known: &mut Known<'a>,
         identity: &Identity,
         namespace: &str,
     ) {
         let usable = self.usage.usable(identity, namespace);
+        let names = usable.iter().map(|it| it.name.as_str()).collect();
+        let here: Vec<_> = self.mutators.of(namespace).collect();
+        let mutators = here.iter().map(|it| it.name.as_str()).collect();
+        let shown = known
+            .entry((names, mutators))
+            .or_insert_with(|| self.shown(&usable, &here));
+        for (key, shown) in shown {
+            acc.entry(*key).or_insert_with(|| Found {
+                psp: shown.psp,
+                field: shown.field,
+                witness: witness::request(identity, namespace, shown.pod.clone()),
+            });
+        }
+    }
+
+    /// Pods for all that can be found with these policies and mutators, by control.
+    fn shown(&self, usable: &[&'a PodSecurityPolicy], here: &[&Mutator]) -> AllShown<'a> {
+        let mut res = AllShown::new();
         let pods: Vec<Pod> = if self.is_large {
             let first = usable.first().map(|it| witness::pods(it));
             first.into_iter().flatten().take(1).collect()
         } else {
-            usable.iter().flat_map(|it| self.pods(it)).collect()
+            let pods = usable.iter().flat_map(|it| self.pods(it, usable, here));
+            pods.collect()
         };
         for pod in pods {
-            let Some((psp, _)) = witness::choice(&usable, &pod) else {
+            let Some((psp, _)) = witness::choice(usable, &pod) else {
                 continue;
             };
-            for (control, field, what) in self.outcome(&usable, psp, &pod, namespace) {
-                acc.entry((control, what)).or_insert_with(|| Found {
+            for (control, field, what) in self.outcome(usable, psp, &pod, here) {
+                res.entry((control, what)).or_insert_with(|| Shown {
                     psp,
                     field,
-                    witness: witness::request(identity, namespace, pod.clone()),
+                    pod: pod.clone(),
                 });
             }
         }
+        res
     }
 
     /// Pods that lack all, none and each of what the policy fills in, and those that lack what a mutator may fill in.
-    fn pods(&self, psp: &PodSecurityPolicy) -> Vec<Pod> {
+    fn pods(
+        &self,
+        psp: &PodSecurityPolicy,
+        usable: &[&PodSecurityPolicy],
+        here: &[&Mutator],
+    ) -> Vec<Pod> {
+        let mutations: Vec<_> = here.iter().map(|it| &it.mutation).collect();
+        let controls: BTreeSet<&str> = here.iter().map(|it| it.control).collect();
+        let but = iter::once(None).chain(controls.into_iter().map(Some));
+        let unlike = but.map(|it| witness::refused_by_others(psp, usable, it));
+        let mut bases: Vec<Pod> = witness::pods(psp).chain(unlike).collect();
+        bases.dedup();
+        let by_mutator = self.fields.iter().filter(|(_, (_, location))| {
+            let mut mutators = self.mutators.all.iter();
+            mutators.any(|it| Some(it.mutation.location) == *location)
+        });
+        let by_mutator: Vec<Place> = by_mutator.map(|((_, place), _)| *place).collect();
         let mut res = Vec::new();
-        for pod in witness::pods(psp) {
+        for pod in bases {
             for (_, place) in self.fields.keys() {
                 res.push(witness::lacking(psp, &pod, [*place]));
             }
-            let by_mutator = self.fields.iter().filter(|(_, (_, location))| {
-                let mut mutators = self.mutators.all.iter();
-                mutators.any(|it| Some(it.mutation.location) == *location)
-            });
-            let places = by_mutator.map(|((_, place), _)| *place);
-            res.push(witness::lacking(psp, &pod, places));
-            res.push(witness::admitted(psp, &pod));
+            res.push(witness::lacking(psp, &pod, by_mutator.iter().copied()));
+            let admitted = witness::admitted(psp, &pod);
+            res.push(witness::tolerating(psp, &admitted, &mutations));
+            res.push(admitted);
             res.push(pod);
         }
         res.dedup();
@@ -281,13 +337,13 @@ impl<'a> Search<'a> {
         usable: &[&PodSecurityPolicy],
         psp: &PodSecurityPolicy,
         pod: &Pod,
-        namespace: &str,
+        here: &[&Mutator],
     ) -> Vec<(&'static str, &'static str, What)> {
         let before = witness::admitted(psp, pod);
         if !witness::accepts(psp, &before) {
             return Vec::new();
         }
-        let here = || self.mutators.of(namespace);
+        let here = || here.iter().copied();
         let after = witness::mutated(pod, here().map(|it| &it.mutation));
         let accepted = |pod: &Pod| usable.iter().any(|it| witness::accepts(it, pod));
         let is_accepted = accepted(&after);
@@ -297,16 +353,7 @@ impl<'a> Search<'a> {
             if mutator.is_some_and(|it| it.policies.contains(&psp.name)) {
                 continue;
             }
-            if !is_accepted {
-                if self.is_large {
-                    continue;
-                }
-                let others = here().filter(|it| Some(it.mutation.location) != *location);
-                let without = witness::mutated(pod, others.map(|it| &it.mutation));
-                if mutator.is_some() && accepted(&without) {
-                    res.push((*control, *field, What::InTheWay));
-                }
-            } else if witness::at(&before, *place) != witness::at(&after, *place) {
+            if is_accepted && witness::at(&before, *place) != witness::at(&after, *place) {
                 let what = if mutator.is_some() {
                     What::ForAll
                 } else {
@@ -315,6 +362,44 @@ impl<'a> Search<'a> {
                 res.push((*control, *field, what));
             }
         }
+        if !is_accepted && !self.is_large {
+            let in_the_way = in_the_way(&here().collect::<Vec<_>>(), |on| {
+                accepted(&witness::mutated(pod, on.map(|it| &it.mutation)))
+            });
+            for ((control, _), (field, location)) in self.fields {
+                let mut mutators = in_the_way.iter();
+                if mutators.any(|it| Some(it.mutation.location) == *location) {
+                    res.push((*control, *field, What::InTheWay));
+                }
+            }
+        }
         res
     }
+}
+
+/// Those without which the pod is accepted: each by itself, or else as few together as can be; none where it is refused anyway.
+fn in_the_way<'a>(
+    all: &[&'a Mutator],
+    is_accepted: impl Fn(&mut dyn Iterator<Item = &'a Mutator>) -> bool,
+) -> Vec<&'a Mutator> {
+    let without = |off: &[&Mutator]| {
+        let is_on = |it: &&'a Mutator| off.iter().all(|off| off.name != it.name);
+        is_accepted(&mut all.iter().copied().filter(is_on))
+    };
+    let alone: Vec<_> = all.iter().copied().filter(|it| without(&[*it])).collect();
+    if !alone.is_empty() || !without(all) {
+        return alone;
+    }
+    let mut res = all.to_vec();
+    for it in all {
+        let fewer: Vec<_> = res
+            .iter()
+            .copied()
+            .filter(|off| off.name != it.name)
+            .collect();
+        if without(&fewer) {
+            res = fewer;
+        }
+    }
+    res
 }
