@@ -8,3 +8,4 @@ pub mod meta;
 pub mod policy;
 pub mod rbac;
 pub mod seccomp;
+pub mod validation;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::admission::{AdmissionRequest, Operation, UserInfo};
 use crate::api::core::Pod;
+use crate::api::validation;
 use crate::gatekeeper::{ConstraintViolation, GatekeeperAdmission, ReviewError};
 use crate::input::Inventory;
 use crate::loss::Loss;
@@ -35,6 +36,9 @@ pub struct PspAnswer {
     pub message: String,
     /// The pod after both phases.
     pub pod: Pod,
+    /// Why the API server refuses the pod that the plugin let pass, for what was filled in; absent where it does not.
+    #[serde(rename = "apiServer", skip_serializing_if = "Option::is_none")]
+    pub api_server: Option<String>,
     /// Each usable policy, in the order tried.
     #[serde(skip)]
     pub trials: Vec<Trial>,
@@ -52,6 +56,9 @@ pub struct GatekeeperAnswer {
     /// The error that the request is refused with, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Why the API server refuses the pod that Gatekeeper let pass, for what mutators made of it; absent where it does not.
+    #[serde(rename = "apiServer", skip_serializing_if = "Option::is_none")]
+    pub api_server: Option<String>,
 }
 
 impl Review {
@@ -102,8 +109,12 @@ pub fn review(
         .into_iter()
         .find_map(|it| it.policy())
         .filter(|_| refused.is_none());
+    // What does not pass, or is no new pod, is not looked at.
+    let is_new = request.operation == Operation::Create && request.subresource.is_empty();
+    let refusal = |passes: bool, pod: &Pod| validation::refusal(pod).filter(|_| passes && is_new);
     let psp_answer = PspAnswer {
         allowed: answer.is_allowed(),
+        api_server: refusal(answer.is_allowed(), &answer.pod),
         policy: accepted.unwrap_or_default().to_owned(),
         message: refused.unwrap_or_default().to_owned(),
         trials: psp.trials(&request),
@@ -118,6 +129,7 @@ pub fn review(
         psp: psp_answer,
         gatekeeper: GatekeeperAnswer {
             allowed: answer.allowed,
+            api_server: refusal(answer.allowed, &answer.pod),
             pod: answer.pod,
             violations: answer.violations,
             error: answer.error,

@@ -16,7 +16,7 @@ mod differences;
 mod explain;
 mod shrink;
 
-pub use differences::{Difference, differences};
+pub use differences::{Difference, differences, taking};
 pub use explain::explain;
 use shrink::shrink;
 
@@ -51,6 +51,18 @@ pub trait Answerers: Sync {
     ///
     /// When that cannot be known.
     fn without_mutators(&self, request: &AdmissionRequest) -> Result<WithoutMutators, Self::Error>;
+
+    /// Whether Gatekeeper admits what its mutators make of the request, with the values of these controls taken from another pod.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be known.
+    fn admits_with(
+        &self,
+        request: &AdmissionRequest,
+        pod: &Pod,
+        controls: &BTreeSet<&str>,
+    ) -> Result<bool, Self::Error>;
 
     /// Whether the output that the losses are declared for, if it is another than the one asked, answers the same.
     ///

@@ -8,6 +8,7 @@ use crate::admission::{AdmissionRequest, Operation, Verdict, Violation};
 use crate::api::core::{Pod, strings};
 use crate::api::policy::PodSecurityPolicy;
 use crate::api::seccomp;
+use crate::api::validation;
 use crate::controls::{CONTROLS, Control};
 use crate::gatekeeper::{
     self, ConstraintViolation, EnforcementAction, GatekeeperAdmission, ReviewError,
@@ -16,7 +17,10 @@ use crate::input::Inventory;
 use crate::manifest::Manifest;
 use crate::psp::{self, PLUGIN, PSP_ANNOTATION, Phase, PspAdmission};
 use crate::requests::prepare;
-use crate::verify::{Answerers, Answers, Tried, WithoutMutators, differences};
+use crate::verify::{Answerers, Answers, Tried, WithoutMutators, differences, taking};
+
+/// What refuses a pod that admission made ill-formed.
+const API_SERVER: &str = "API server";
 
 /// Both sides.
 pub(super) struct Both<'a> {
@@ -98,6 +102,9 @@ impl Both<'_> {
                 return Ok((Verdict::Forbidden { violations }, None));
             }
         }
+        if let Some(verdict) = unless_stored(asked, &pod) {
+            return Ok((verdict, policy));
+        }
         let pod = Self::stored(asked, pod)?;
         Ok((Verdict::Admitted { pod }, policy))
     }
@@ -117,6 +124,9 @@ impl Both<'_> {
             pod
         })?;
         if error.is_none() && self.admits(&violations) {
+            if let Some(verdict) = unless_stored(asked, &pod) {
+                return Ok(verdict);
+            }
             let pod = Self::stored(asked, pod)?;
             return Ok(Verdict::Admitted { pod });
         }
@@ -163,8 +173,11 @@ impl Answerers for Both<'_> {
 
     fn ask(&self, request: &AdmissionRequest) -> Result<Option<Answers>, ReviewError> {
         let asked = self.prepare(request);
+        let mut as_sent = asked.pod.clone();
+        self.between(&asked, &mut as_sent);
         if GatekeeperAdmission::read(&asked).is_err()
             || !asked.old_pod.as_ref().is_none_or(is_stored)
+            || unless_stored(&asked, &as_sent).is_some()
         {
             return Ok(None);
         }
@@ -220,6 +233,29 @@ impl Answerers for Both<'_> {
         })
     }
 
+    fn admits_with(
+        &self,
+        request: &AdmissionRequest,
+        pod: &Pod,
+        controls: &BTreeSet<&str>,
+    ) -> Result<bool, ReviewError> {
+        let asked = self.prepare(request);
+        let Some(mutated) = unless_refused(self.gatekeeper.mutate(&asked))? else {
+            return Ok(false);
+        };
+        let of_these = |path: &str| {
+            self.control_of(path)
+                .is_some_and(|it| controls.contains(it))
+        };
+        let mut pod = taking(&mutated.pod, pod, of_these);
+        self.between(&asked, &mut pod);
+        if unless_stored(&asked, &pod).is_some() {
+            return Ok(false);
+        }
+        let violations = self.gatekeeper.validate(&AdmissionRequest { pod, ..asked });
+        Ok(unless_refused(violations)?.is_some_and(|it| self.admits(&it)))
+    }
+
     fn is_as_declared(&self, answers: &Answers) -> Result<bool, ReviewError> {
         let Some(now) = &self.now else {
             return Ok(true);
@@ -248,6 +284,15 @@ fn unless_refused<T>(res: Result<T, ReviewError>) -> Result<Option<T>, ReviewErr
         Err(ReviewError::Refused { .. }) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The answer where the API server refuses a new pod for what admission made of it.
+fn unless_stored(asked: &AdmissionRequest, pod: &Pod) -> Option<Verdict> {
+    let is_new = asked.operation == Operation::Create && asked.subresource.is_empty();
+    let message = validation::refusal(pod).filter(|_| is_new)?;
+    let by = API_SERVER.to_owned();
+    let violations = vec![Violation { by, message }];
+    Some(Verdict::Forbidden { violations })
 }
 
 /// Whether an API server could have stored the pod: seccomp annotations and fields go together.

@@ -324,6 +324,17 @@ impl Session<'_> {
         if let Some(error) = &gatekeeper.error {
             writeln!(ui.stdout, "  error: {error}")?;
         }
+        for (who, refusal) in [
+            ("PSP", &psp.api_server),
+            ("Gatekeeper", &gatekeeper.api_server),
+        ] {
+            if let Some(why) = refusal {
+                writeln!(
+                    ui.stdout,
+                    "The API server refuses what {who} makes of it: {why}"
+                )?;
+            }
+        }
         if difference.is_none() && psp.allowed != gatekeeper.allowed {
             writeln!(
                 ui.stdout,

@@ -24,8 +24,8 @@
 //!
 //! `default-not-set` (stricter): where policies differ in what they fill in no mutator does, and a pod that leaves it open is refused.
 //!
-//! `annotation-alone`: a pod that names another profile by its annotation alone gets the default as its field.
-//! Up to Kubernetes 1.26 the API server then refuses it (stricter); later nobody reads the annotation (differs).
+//! `annotation-alone` (stricter): a pod that names another profile by its annotation alone gets the default as its field, and the
+//! API server refuses a pod whose annotation and field differ.
 //!
 //! `default-by-its-new-name` (differs): the annotation says `runtime/default`, where the plugin wrote `docker/default`.
 //!
@@ -49,9 +49,6 @@ use crate::version::Version;
 /// The annotation of the policy that names the default, as the field of a default.
 const SECCOMP_DEFAULT_FIELD: &str =
     "metadata.annotations[seccomp.security.alpha.kubernetes.io/defaultProfileName]";
-
-/// The first release of Kubernetes that does not read seccomp annotations.
-const ANNOTATIONS_UNREAD: Version = Version::new(1, 27);
 
 /// The control `seccomp`.
 #[derive(Clone, Copy, Debug)]
@@ -162,7 +159,7 @@ impl Translate for Seccomp {
         profiles && (wide.seccomp.default.is_empty() || !narrow.seccomp.default.is_empty())
     }
 
-    fn defaults(&self, psp: &PodSecurityPolicySpec, kubernetes: Version) -> Vec<DefaultValue> {
+    fn defaults(&self, psp: &PodSecurityPolicySpec, _kubernetes: Version) -> Vec<DefaultValue> {
         let default = &psp.seccomp.default;
         if default.is_empty() {
             return Vec::new();
@@ -174,7 +171,7 @@ impl Translate for Seccomp {
                 .map(|it| if it == ALL { UNCONFINED.to_owned() } else { it })
                 .find(|it| seccomp_field_for(it).is_some_and(|it| it != field));
             if let Some(other) = other {
-                res = res.but(annotation_alone(&other, kubernetes));
+                res = res.but(annotation_alone(&other));
             }
             if default == DOCKER_DEFAULT {
                 res = res.but(Caveat {
@@ -221,18 +218,11 @@ fn allowed(psp: &PodSecurityPolicySpec) -> Vec<String> {
 }
 
 /// What becomes of a pod whose profile is an annotation alone, where the mutator sees no field and writes one.
-fn annotation_alone(profile: &str, kubernetes: Version) -> Caveat {
-    let (direction, why) = if kubernetes < ANNOTATIONS_UNREAD {
-        let why = "a pod that names another profile by its annotation alone gets the default as its field, and the API server refuses a pod whose annotation and field differ";
-        (Direction::Stricter, why)
-    } else {
-        let why = "a pod that names another profile by its annotation alone, which no release since Kubernetes 1.27 reads, gets the default";
-        (Direction::Differs, why)
-    };
+fn annotation_alone(profile: &str) -> Caveat {
     Caveat {
         name: "annotation-alone",
-        direction,
-        why: why.to_owned(),
+        direction: Direction::Stricter,
+        why: "a pod that names another profile by its annotation alone gets the default as its field, and the API server refuses a pod whose annotation and field differ".to_owned(),
         pod: json!({ "metadata": { "annotations": { SECCOMP_POD: profile } } }),
     }
 }

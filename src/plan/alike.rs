@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::families::{FEWEST, outline};
 use super::losses::EVERYWHERE;
 use super::usage::subject_text;
+use crate::admission::AdmissionRequest;
 use crate::controls::translate::Parameters;
 use crate::loss::{Direction, Loss};
 use crate::rbac::SubjectKey;
@@ -41,6 +42,21 @@ impl<'a> Kinds<'a> {
 /// everywhere.
 type Key = (usize, String, Direction, String, String, bool);
 
+/// A loss of one policy, for which a witness was looked for.
+#[derive(Debug)]
+pub(super) struct Sought {
+    /// As in [`Loss`], like the rest.
+    pub(super) name: String,
+    pub(super) direction: Direction,
+    pub(super) psp: String,
+    pub(super) field: &'static str,
+    pub(super) namespaces: BTreeSet<String>,
+    pub(super) subjects: BTreeSet<String>,
+    pub(super) why: String,
+    /// What was found.
+    pub(super) witness: Option<AdmissionRequest>,
+}
+
 /// Losses, of which those of many policies that are alike become one.
 ///
 /// Each has been shown by a request of its own, of which that of the first policy is kept; but for subjects that may use very many
@@ -49,6 +65,8 @@ type Key = (usize, String, Direction, String, String, bool);
 pub(super) struct Gathered<'a> {
     kinds: &'a Kinds<'a>,
     res: Vec<Loss>,
+    /// Those without a witness.
+    unshown: Vec<Sought>,
     /// For which kinds and subjects a policy was looked at.
     known: BTreeSet<(usize, BTreeSet<String>)>,
     /// What becomes one.
@@ -68,13 +86,31 @@ impl<'a> Gathered<'a> {
         Self {
             kinds,
             res: Vec::new(),
+            unshown: Vec::new(),
             known: BTreeSet::new(),
             alike: BTreeMap::new(),
         }
     }
 
     /// Takes one more; the policies must come in the order of their names.
-    pub(super) fn add(&mut self, loss: Loss) {
+    pub(super) fn add(&mut self, mut sought: Sought) {
+        let Some(witness) = sought.witness.take() else {
+            if sought.direction == Direction::Stricter && !sought.namespaces.is_empty() {
+                self.unshown.push(sought);
+            }
+            return;
+        };
+        let loss = Loss {
+            name: sought.name,
+            direction: sought.direction,
+            psp: sought.psp,
+            alike: Vec::new(),
+            field: sought.field.to_owned(),
+            namespaces: sought.namespaces.into_iter().collect(),
+            subjects: sought.subjects.into_iter().collect(),
+            why: sought.why,
+            witness,
+        };
         let Some(kind) = self.kinds.of(&loss.psp) else {
             self.res.push(loss);
             return;
@@ -126,6 +162,30 @@ impl<'a> Gathered<'a> {
                 ..it.first
             }
         }));
+        for it in self.unshown {
+            join(&mut res, it);
+        }
         res
+    }
+}
+
+/// Adds a policy to the loss of another that says the same of the same subjects.
+///
+/// Where it is known of one policy that what it fills in is not filled in any more, it is true of another that fills it in too,
+/// whenever that one is chosen; only no pod came to mind for which it would be.
+fn join(losses: &mut [Loss], unshown: Sought) {
+    let is_same = |it: &&mut Loss| {
+        (&it.name, it.direction, it.field.as_str())
+            == (&unshown.name, unshown.direction, unshown.field)
+            && it.subjects.iter().eq(&unshown.subjects)
+    };
+    let Some(loss) = losses.iter_mut().find(is_same) else {
+        return;
+    };
+    let mut namespaces = unshown.namespaces;
+    namespaces.extend(loss.namespaces.drain(..));
+    loss.namespaces = namespaces.into_iter().collect();
+    if let Err(position) = loss.alike.binary_search(&unshown.psp) {
+        loss.alike.insert(position, unshown.psp);
     }
 }

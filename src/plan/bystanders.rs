@@ -24,8 +24,11 @@ use crate::rbac::SubjectKey;
 use crate::resolve::Grant;
 use crate::version::Version;
 
-/// With how many subjects and namespaces each a witness is looked for.
+/// With how many subjects a witness is looked for.
 const MOST_TRIED: usize = 2;
+
+/// In how many namespaces with different mutators.
+const MOST_NAMESPACES: usize = 8;
 
 /// With more policies than this, only a pod that asks for nothing is tried, for one subject.
 const MOST_ASKED: usize = 12;
@@ -46,7 +49,8 @@ pub(super) fn losses(
         }
     }
     let is_large = inventory.policies.len() > MOST_ASKED;
-    let whole = Mutators::new(&mutators.whole);
+    let whole = Mutators::new(mutators.whole.iter().collect());
+    let mut known = Known::new();
     let mut res = Vec::new();
     for (subjects, scopes) in bystanders(inventory, grants) {
         let search = Search {
@@ -58,24 +62,24 @@ pub(super) fn losses(
             reach: &whole.reach(&scopes),
             is_large,
         };
-        res.extend(search.losses());
+        res.extend(search.losses(&mut known));
     }
     for (labels, labelled) in by_label(&mutators.labelled) {
-        let with_label = Mutators::new(&labelled);
-        for namespace in with_label.named.keys() {
+        let labelled = Mutators::new(labelled);
+        for namespace in labelled.named.keys() {
             let mut reach = Reach::default();
             reach.add(namespace);
             for subjects in usage.alike(namespace) {
                 let search = Search {
                     usage,
                     mutators: &whole,
-                    labelled: Some((&labels, &with_label)),
+                    labelled: Some((&labels, &labelled)),
                     fields: &fields,
                     subjects: &subjects,
                     reach: &reach,
                     is_large,
                 };
-                res.extend(search.losses());
+                res.extend(search.losses(&mut known));
             }
         }
     }
@@ -83,7 +87,7 @@ pub(super) fn losses(
 }
 
 /// The mutators that act on the pods with a label, for each label, those together that the same act on.
-fn by_label(mutators: &[Mutator]) -> Vec<(LabelSelector, Vec<Mutator>)> {
+fn by_label(mutators: &[Mutator]) -> Vec<(LabelSelector, Vec<&Mutator>)> {
     let mut values = BTreeMap::<_, BTreeSet<usize>>::new();
     for (index, mutator) in mutators.iter().enumerate() {
         let Some(labels) = &mutator.labels else {
@@ -103,9 +107,7 @@ fn by_label(mutators: &[Mutator]) -> Vec<(LabelSelector, Vec<Mutator>)> {
             key: key.clone(),
             values,
         };
-        let acting = acting
-            .into_iter()
-            .filter_map(|it| mutators.get(it).cloned());
+        let acting = acting.into_iter().filter_map(|it| mutators.get(it));
         (labels, acting.collect())
     });
     labels.collect()
@@ -129,7 +131,7 @@ fn bystanders<'a>(inventory: &Inventory, grants: &'a [Grant]) -> Users<'a> {
 
 /// The mutators by the namespaces that they act in.
 struct Mutators<'a> {
-    all: &'a [Mutator],
+    all: Vec<&'a Mutator>,
     /// Those that name their namespaces.
     named: BTreeMap<&'a str, Vec<&'a Mutator>>,
     /// Those that name where they do not act.
@@ -137,10 +139,10 @@ struct Mutators<'a> {
 }
 
 impl<'a> Mutators<'a> {
-    fn new(all: &'a [Mutator]) -> Self {
+    fn new(all: Vec<&'a Mutator>) -> Self {
         let mut named = BTreeMap::<_, Vec<_>>::new();
         let mut broad = Vec::new();
-        for mutator in all {
+        for mutator in all.iter().copied() {
             match &mutator.namespaces {
                 Namespaces::Only(these) => {
                     for name in these {
@@ -229,17 +231,31 @@ impl What {
 /// The PSP's field and the path that a mutator writes, by control and place.
 type Fields = BTreeMap<(&'static str, Place), (&'static str, Option<&'static str>)>;
 
-struct Search<'a> {
-    usage: &'a Usage<'a>,
-    mutators: &'a Mutators<'a>,
-    /// Those that act on pods with the label besides, if it is about these.
-    labelled: Option<(&'a LabelSelector, &'a Mutators<'a>)>,
-    fields: &'a Fields,
-    subjects: &'a BTreeSet<&'a SubjectKey>,
-    reach: &'a Reach,
+struct Search<'s, 'a> {
+    usage: &'s Usage<'a>,
+    mutators: &'s Mutators<'a>,
+    /// Those that act on pods with a label besides, if it is about these.
+    labelled: Option<(&'s LabelSelector, &'s Mutators<'a>)>,
+    fields: &'s Fields,
+    subjects: &'s BTreeSet<&'a SubjectKey>,
+    reach: &'s Reach,
     /// Whether there are so many policies that trying them all takes long.
     is_large: bool,
 }
+
+/// A pod, and the policy by which the plugin admits it.
+#[derive(Clone)]
+struct Shown<'a> {
+    psp: &'a PodSecurityPolicy,
+    field: &'static str,
+    pod: Pod,
+}
+
+/// What can be shown, by control.
+type AllShown<'a> = BTreeMap<(&'static str, What), Shown<'a>>;
+
+/// What is known by the names of the policies that may be used and of the mutators.
+type Known<'a> = BTreeMap<(Vec<&'a str>, Vec<&'a str>), AllShown<'a>>;
 
 /// A request, and the policy by which the plugin admits it.
 struct Found<'a> {
@@ -248,40 +264,37 @@ struct Found<'a> {
     witness: AdmissionRequest,
 }
 
-impl<'a> Search<'a> {
-    fn losses(&self) -> Vec<Loss> {
-        let found = self.run().into_iter();
-        found
-            .map(|((control, what), found)| Loss {
-                name: format!("{control}/{}", what.name()),
-                direction: what.direction(),
-                psp: found.psp.name.clone(),
-                alike: Vec::new(),
-                field: found.field.to_owned(),
-                namespaces: self.reach.names.iter().cloned().collect(),
-                subjects: self.subjects.iter().map(|it| subject_text(it)).collect(),
-                why: match self.labelled {
-                    None => what.why().to_owned(),
-                    Some((labels, _)) => format!("of pods with the label `{labels}`, which stands for some service accounts: {}", what.why()),
-                },
-                witness: found.witness,
-            })
-            .collect()
-    }
-
-    /// The mutators that act on the pods in question.
-    fn acting(&self, namespace: &str) -> Vec<&'a Mutator> {
-        let labelled = self
-            .labelled
-            .into_iter()
-            .flat_map(|(_, it)| it.of(namespace));
-        self.mutators.of(namespace).chain(labelled).collect()
+impl<'a> Search<'_, 'a> {
+    fn losses(&self, known: &mut Known<'a>) -> Vec<Loss> {
+        let loss = |((control, what), found): ((&str, What), Found<'_>)| Loss {
+            name: format!("{control}/{}", what.name()),
+            direction: what.direction(),
+            psp: found.psp.name.clone(),
+            alike: Vec::new(),
+            field: found.field.to_owned(),
+            namespaces: self.reach.names.iter().cloned().collect(),
+            subjects: self.subjects.iter().map(|it| subject_text(it)).collect(),
+            why: match self.labelled {
+                None => what.why().to_owned(),
+                Some((labels, _)) => format!(
+                    "of pods with the label `{labels}`, which stands for other service accounts: {}",
+                    what.why()
+                ),
+            },
+            witness: found.witness,
+        };
+        self.run(known).into_iter().map(loss).collect()
     }
 
     /// Requests for all that can be found, by control.
-    fn run(&self) -> BTreeMap<(&'static str, What), Found<'a>> {
+    fn run(&self, known: &mut Known<'a>) -> BTreeMap<(&'static str, What), Found<'a>> {
         let mut res = BTreeMap::new();
-        for namespace in self.reach.tried.iter().take(MOST_TRIED) {
+        let mut different = BTreeSet::new();
+        let tried = self.reach.tried.iter().filter(|it| {
+            let names: Vec<&str> = self.mutators.of(it).map(|it| it.name.as_str()).collect();
+            different.insert(names)
+        });
+        for namespace in tried.take(MOST_NAMESPACES) {
             for subject in self.subjects.iter().take(MOST_TRIED) {
                 if self.is_large && !res.is_empty() {
                     return res;
@@ -291,7 +304,7 @@ impl<'a> Search<'a> {
                 let creating = accounts.filter_map(|it| Identity::creating(subject, namespace, it));
                 let identity = Identity::of(subject, namespace);
                 for identity in iter::once(identity).chain(creating.take(MOST_TRIED)) {
-                    self.try_identity(&mut res, &identity, namespace);
+                    self.try_identity(&mut res, known, &identity, namespace);
                 }
             }
         }
@@ -301,54 +314,103 @@ impl<'a> Search<'a> {
     fn try_identity(
         &self,
         acc: &mut BTreeMap<(&'static str, What), Found<'a>>,
+        known: &mut Known<'a>,
         identity: &Identity,
         namespace: &str,
     ) {
         let usable = self.usage.usable(identity, namespace);
+        let names: Vec<&str> = usable.iter().map(|it| it.name.as_str()).collect();
+        let mut shown = |here: &[&'a Mutator]| {
+            let mutators = here.iter().map(|it| it.name.as_str()).collect();
+            let all = known
+                .entry((names.clone(), mutators))
+                .or_insert_with(|| self.shown(&usable, here));
+            all.clone()
+        };
+        let mut here: Vec<_> = self.mutators.of(namespace).collect();
+        let mut found = AllShown::new();
+        let mut label = None;
+        if let Some((labels, labelled)) = self.labelled {
+            // What becomes of pods without the label is told already.
+            let told = shown(&here);
+            here.extend(labelled.of(namespace));
+            found.extend(
+                shown(&here)
+                    .into_iter()
+                    .filter(|(key, _)| !told.contains_key(key)),
+            );
+            label = Some(labels.pod());
+        } else {
+            found = shown(&here);
+        }
+        for (key, shown) in found {
+            acc.entry(key).or_insert_with(|| {
+                let mut pod = shown.pod;
+                if let Some(label) = &label {
+                    witness::give(&mut pod, label);
+                }
+                Found {
+                    psp: shown.psp,
+                    field: shown.field,
+                    witness: witness::request(identity, namespace, pod),
+                }
+            });
+        }
+    }
+
+    /// Pods for all that can be found with these policies and mutators, by control.
+    fn shown(&self, usable: &[&'a PodSecurityPolicy], here: &[&Mutator]) -> AllShown<'a> {
+        let mut res = AllShown::new();
         let pods: Vec<Pod> = if self.is_large {
             let first = usable.first().map(|it| witness::pods(it));
             first.into_iter().flatten().take(1).collect()
         } else {
-            usable.iter().flat_map(|it| self.pods(it)).collect()
+            let pods = usable.iter().flat_map(|it| self.pods(it, usable, here));
+            pods.collect()
         };
         for pod in pods {
-            let Some((psp, _)) = witness::choice(&usable, &pod) else {
+            let Some((psp, _)) = witness::choice(usable, &pod) else {
                 continue;
             };
-            let mut outcome = self.outcome(&usable, psp, &pod, &self.acting(namespace));
-            let mut pod = pod;
-            if let Some((labels, _)) = self.labelled {
-                // What becomes of pods without the label is told already.
-                let without: Vec<_> = self.mutators.of(namespace).collect();
-                let without = self.outcome(&usable, psp, &pod, &without);
-                outcome.retain(|it| !without.contains(it));
-                witness::give(&mut pod, &labels.pod());
-            }
-            for (control, field, what) in outcome {
-                acc.entry((control, what)).or_insert_with(|| Found {
+            for (control, field, what) in self.outcome(usable, psp, &pod, here) {
+                res.entry((control, what)).or_insert_with(|| Shown {
                     psp,
                     field,
-                    witness: witness::request(identity, namespace, pod.clone()),
+                    pod: pod.clone(),
                 });
             }
         }
+        res
     }
 
     /// Pods that lack all, none and each of what the policy fills in, and those that lack what a mutator may fill in.
-    fn pods(&self, psp: &PodSecurityPolicy) -> Vec<Pod> {
+    fn pods(
+        &self,
+        psp: &PodSecurityPolicy,
+        usable: &[&PodSecurityPolicy],
+        here: &[&Mutator],
+    ) -> Vec<Pod> {
+        let mutations: Vec<_> = here.iter().map(|it| &it.mutation).collect();
+        let controls: BTreeSet<&str> = here.iter().map(|it| it.control).collect();
+        let but = iter::once(None).chain(controls.into_iter().map(Some));
+        let unlike = but.map(|it| witness::refused_by_others(psp, usable, it));
+        let mut bases: Vec<Pod> = witness::pods(psp).chain(unlike).collect();
+        bases.dedup();
+        let by_mutator = self.fields.iter().filter(|(_, (_, location))| {
+            let labelled = self.labelled.into_iter().flat_map(|(_, it)| &it.all);
+            let mut mutators = self.mutators.all.iter().chain(labelled);
+            mutators.any(|it| Some(it.mutation.location) == *location)
+        });
+        let by_mutator: Vec<Place> = by_mutator.map(|((_, place), _)| *place).collect();
         let mut res = Vec::new();
-        for pod in witness::pods(psp) {
+        for pod in bases {
             for (_, place) in self.fields.keys() {
                 res.push(witness::lacking(psp, &pod, [*place]));
             }
-            let by_mutator = self.fields.iter().filter(|(_, (_, location))| {
-                let labelled = self.labelled.into_iter().flat_map(|(_, it)| it.all);
-                let mut mutators = self.mutators.all.iter().chain(labelled);
-                mutators.any(|it| Some(it.mutation.location) == *location)
-            });
-            let places = by_mutator.map(|((_, place), _)| *place);
-            res.push(witness::lacking(psp, &pod, places));
-            res.push(witness::admitted(psp, &pod));
+            res.push(witness::lacking(psp, &pod, by_mutator.iter().copied()));
+            let admitted = witness::admitted(psp, &pod);
+            res.push(witness::tolerating(psp, &admitted, &mutations));
+            res.push(admitted);
             res.push(pod);
         }
         res.dedup();
@@ -361,13 +423,13 @@ impl<'a> Search<'a> {
         usable: &[&PodSecurityPolicy],
         psp: &PodSecurityPolicy,
         pod: &Pod,
-        mutators: &[&Mutator],
+        here: &[&Mutator],
     ) -> Vec<(&'static str, &'static str, What)> {
         let before = witness::admitted(psp, pod);
         if !witness::accepts(psp, &before) {
             return Vec::new();
         }
-        let here = || mutators.iter().copied();
+        let here = || here.iter().copied();
         let after = witness::mutated(pod, here().map(|it| &it.mutation));
         let accepted = |pod: &Pod| usable.iter().any(|it| witness::accepts(it, pod));
         let is_accepted = accepted(&after);
@@ -377,16 +439,7 @@ impl<'a> Search<'a> {
             if mutator.is_some_and(|it| it.policies.contains(&psp.name)) {
                 continue;
             }
-            if !is_accepted {
-                if self.is_large {
-                    continue;
-                }
-                let others = here().filter(|it| Some(it.mutation.location) != *location);
-                let without = witness::mutated(pod, others.map(|it| &it.mutation));
-                if mutator.is_some() && accepted(&without) {
-                    res.push((*control, *field, What::InTheWay));
-                }
-            } else if witness::at(&before, *place) != witness::at(&after, *place) {
+            if is_accepted && witness::at(&before, *place) != witness::at(&after, *place) {
                 let what = if mutator.is_some() {
                     What::ForAll
                 } else {
@@ -395,6 +448,44 @@ impl<'a> Search<'a> {
                 res.push((*control, *field, what));
             }
         }
+        if !is_accepted && !self.is_large {
+            let in_the_way = in_the_way(&here().collect::<Vec<_>>(), |on| {
+                accepted(&witness::mutated(pod, on.map(|it| &it.mutation)))
+            });
+            for ((control, _), (field, location)) in self.fields {
+                let mut mutators = in_the_way.iter();
+                if mutators.any(|it| Some(it.mutation.location) == *location) {
+                    res.push((*control, *field, What::InTheWay));
+                }
+            }
+        }
         res
     }
+}
+
+/// Those without which the pod is accepted: each by itself, or else as few together as can be; none where it is refused anyway.
+fn in_the_way<'a>(
+    all: &[&'a Mutator],
+    is_accepted: impl Fn(&mut dyn Iterator<Item = &'a Mutator>) -> bool,
+) -> Vec<&'a Mutator> {
+    let without = |off: &[&Mutator]| {
+        let is_on = |it: &&'a Mutator| off.iter().all(|off| off.name != it.name);
+        is_accepted(&mut all.iter().copied().filter(is_on))
+    };
+    let alone: Vec<_> = all.iter().copied().filter(|it| without(&[*it])).collect();
+    if !alone.is_empty() || !without(all) {
+        return alone;
+    }
+    let mut res = all.to_vec();
+    for it in all {
+        let fewer: Vec<_> = res
+            .iter()
+            .copied()
+            .filter(|off| off.name != it.name)
+            .collect();
+        if without(&fewer) {
+            res = fewer;
+        }
+    }
+    res
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::alike::{Gathered, Kinds};
+use super::alike::{Gathered, Kinds, Sought};
 use super::labels::LabelSelector;
 use super::mutators::{Mutator, Mutators, Namespaces};
 use super::usage::{Identity, Scope, Usage, subject_text};
@@ -15,6 +15,7 @@ use super::witness;
 use crate::admission::AdmissionRequest;
 use crate::api::core::{Pod, RUNTIME_DEFAULT, SECCOMP_POD, UNCONFINED, seccomp_field_for};
 use crate::api::policy::PodSecurityPolicy;
+use crate::api::validation;
 use crate::controls::CONTROLS;
 use crate::controls::defaults::{DefaultValue, Mutation, Place};
 use crate::input::Inventory;
@@ -68,6 +69,7 @@ pub(super) fn losses(
         let Some(modest) = pods.next() else {
             continue;
         };
+        let places: Vec<Place> = defaults.iter().map(|(_, it)| it.place).collect();
         let more = LazyCell::new(Box::new(|| pods.collect()) as Box<dyn FnOnce() -> Vec<Pod> + '_>);
         let unlike = Unlike::default();
         let users = usage.users(&psp.name).into_iter();
@@ -97,39 +99,35 @@ pub(super) fn losses(
                         unlike: &unlike,
                         control,
                         place: default.place,
+                        places: &places,
                         mutators: all,
                     };
-                    let loss = |name: &str, direction, reach: &Reach, why: &str, witness| Loss {
-                        name: format!("{control}/{name}"),
-                        direction,
-                        psp: psp.name.clone(),
-                        alike: Vec::new(),
-                        field: default.field.to_owned(),
-                        namespaces: reach.names.iter().cloned().collect(),
-                        subjects: subjects.iter().map(|it| subject_text(it)).collect(),
-                        why: why.to_owned(),
-                        witness,
+                    let mut tell = |name: &str, direction, reach: &Reach, why: &str, witness| {
+                        res.add(Sought {
+                            name: format!("{control}/{name}"),
+                            direction,
+                            psp: psp.name.clone(),
+                            field: default.field,
+                            namespaces: reach.names.clone(),
+                            subjects: subjects.iter().map(|it| subject_text(it)).collect(),
+                            why: why.to_owned(),
+                            witness,
+                        });
                     };
-                    let why = "a pod that leaves it open is refused, where the plugin filled in the default";
-                    if let Some(witness) = search.defaulted(&without, &[]) {
-                        res.add(loss(
-                            "default-not-set",
-                            Direction::Stricter,
-                            &without,
-                            why,
-                            witness,
-                        ));
-                    }
-                    let why = "a pod whose profile of seccomp is a field alone gets no default where a policy accepts it that is not the first by name, which the plugin would have taken";
-                    if let Some(witness) = search.first_by_name(&everywhere) {
-                        res.add(loss(
-                            "default-of-the-first",
-                            Direction::Differs,
-                            &everywhere,
-                            why,
-                            witness,
-                        ));
-                    }
+                    tell(
+                        "default-not-set",
+                        Direction::Stricter,
+                        &without,
+                        "a pod that leaves it open is refused, where the plugin filled in the default",
+                        search.defaulted(&without, &[]),
+                    );
+                    tell(
+                        "default-of-the-first",
+                        Direction::Differs,
+                        &everywhere,
+                        "a pod whose profile of seccomp is a field alone gets no default where a policy accepts it that is not the first by name, which the plugin would have taken",
+                        search.first_by_name(&everywhere),
+                    );
                     let Some(mutation) = mutation else {
                         continue;
                     };
@@ -144,15 +142,13 @@ pub(super) fn losses(
                     for (with, label) in iter::once((with, None)).chain(same) {
                         for caveat in &mutation.caveats {
                             let more: Vec<_> = label.iter().chain([&caveat.pod]).collect();
-                            if let Some(witness) = search.defaulted(&with, &more) {
-                                res.add(loss(
-                                    caveat.name,
-                                    caveat.direction,
-                                    &with,
-                                    &caveat.why,
-                                    witness,
-                                ));
-                            }
+                            tell(
+                                caveat.name,
+                                caveat.direction,
+                                &with,
+                                &caveat.why,
+                                search.defaulted(&with, &more),
+                            );
                         }
                     }
                 }
@@ -272,40 +268,88 @@ struct Search<'a, 'p> {
     unlike: &'a Unlike,
     control: &'static str,
     place: Place,
+    /// Those of all that the policy fills in.
+    places: &'a [Place],
     mutators: &'a [Mutator],
 }
 
 impl Search<'_, '_> {
-    /// A request that the plugin lets pass by the policy, which fills in what belongs to the place and nothing else.
+    /// A request that the plugin lets pass by the policy, which fills in what belongs to the place; nothing else if that can be.
     ///
     /// What is given to the pod besides may make the policy fill in nothing.
     fn defaulted(&self, reach: &Reach, with: &[&Value]) -> Option<AdmissionRequest> {
-        let simple = self.tried(reach).find_map(|it| {
+        let alone = &[self.place][..];
+        let res = self.simple(reach, alone, with);
+        let res = res.or_else(|| self.unlike(reach, alone, with));
+        // The policy may be chosen only where the pod lacks more of what it fills in.
+        let res = res.or_else(|| self.simple(reach, self.places, with));
+        res.or_else(|| self.unlike(reach, self.places, with))
+    }
+
+    /// The same among pods that are easy to think of.
+    fn simple(
+        &self,
+        reach: &Reach,
+        lacking: &[Place],
+        with: &[&Value],
+    ) -> Option<AdmissionRequest> {
+        self.tried(reach).find_map(|it| {
             let enough = MOST_CHOICES / it.usable.len().max(1);
             let more = iter::once_with(|| self.more.iter()).flatten();
             let mut pods = iter::once(self.modest).chain(more).take(enough.max(2));
-            pods.find_map(|pod| self.shows(&it, pod, with))
-        });
-        simple.or_else(|| {
-            // What the pod says to the same control may take away what is looked for, or be all that tells the policies apart.
-            self.tried(reach).find_map(|it| {
-                let mut pods = [Some(self.control), None]
-                    .into_iter()
-                    .filter_map(|but| self.unlike.pod(self.psp, &it.usable, but));
-                pods.find_map(|pod| self.shows(&it, &pod, with))
-            })
+            pods.find_map(|pod| self.shows(&it, pod, lacking, with))
         })
     }
 
-    /// Whether the pod, without what belongs to the place, is let pass by the policy alone; then the request for it.
-    fn shows(&self, at: &Tried<'_>, pod: &Pod, with: &[&Value]) -> Option<AdmissionRequest> {
-        let mut pod = witness::lacking(self.psp, pod, [self.place]);
+    /// The same among pods that the other policies refuse.
+    fn unlike(
+        &self,
+        reach: &Reach,
+        lacking: &[Place],
+        with: &[&Value],
+    ) -> Option<AdmissionRequest> {
+        self.tried(reach).find_map(|it| {
+            // What the pod says to the same control may take away what is looked for, or be all that tells the policies apart.
+            let mut pods = [Some(self.control), None]
+                .into_iter()
+                .filter_map(|but| self.unlike.pod(self.psp, &it.usable, but));
+            pods.find_map(|pod| self.shows(&it, &pod, lacking, with))
+        })
+    }
+
+    /// Whether the pod, without what belongs to the places, is let pass by the policy alone; then the request for it.
+    fn shows(
+        &self,
+        at: &Tried<'_>,
+        pod: &Pod,
+        lacking: &[Place],
+        with: &[&Value],
+    ) -> Option<AdmissionRequest> {
+        let mut pod = witness::lacking(self.psp, pod, lacking.iter().copied());
         for more in with {
             witness::give(&mut pod, more);
         }
         let (chosen, mutates) = witness::choice(&at.usable, &pod)?;
-        (chosen.name == self.psp.name && (mutates || !with.is_empty()))
-            .then(|| witness::request(&at.identity, at.namespace, pod))
+        if chosen.name != self.psp.name {
+            return None;
+        }
+        let before = witness::admitted(self.psp, &pod);
+        let shows = validation::refusal(&before).is_none()
+            && (!with.is_empty() || {
+                // What mutators make of it must not be what another policy accepts.
+                let after = self.mutated(&pod, at.namespace);
+                mutates
+                    && witness::at(&before, self.place) != witness::at(&after, self.place)
+                    && !at.usable.iter().any(|it| witness::accepts(it, &after))
+            });
+        shows.then(|| witness::request(&at.identity, at.namespace, pod))
+    }
+
+    /// The pod as the mutators of the namespace leave it.
+    fn mutated(&self, pod: &Pod, namespace: &str) -> Pod {
+        let mutators = self.mutators.iter();
+        let here = mutators.filter(|it| it.namespaces.contains(namespace));
+        witness::mutated(pod, here.map(|it| &it.mutation))
     }
 
     /// A request for a pod whose profile of seccomp is a field alone, that the policy fills in and that others accept as it is.
@@ -333,16 +377,17 @@ impl Search<'_, '_> {
                 .take(MOST_TRIED)
                 .flat_map(|it| fields.iter().map(move |field| (it, field)))
             {
-                let mut pod = Pod::default();
-                if let Some(modest) = witness::pods(psp).next() {
-                    pod = witness::admitted(psp, &modest);
-                }
-                pod.remove(&["metadata", "annotations", SECCOMP_POD]);
-                pod.set_security("seccompProfile", field.clone());
-                let is_first =
-                    witness::choice(&usable, &pod).is_some_and(|(it, _)| it.name == self.psp.name);
-                if is_first && self.is_stored_otherwise(&usable, &pod, namespace) {
-                    return Some(witness::request(&identity, namespace, pod));
+                let own = witness::lacking(self.psp, self.modest, [self.place]);
+                let others = witness::pods(psp).next();
+                for pod in others.into_iter().chain([own]) {
+                    let mut pod = witness::admitted(psp, &pod);
+                    pod.remove(&["metadata", "annotations", SECCOMP_POD]);
+                    pod.set_security("seccompProfile", field.clone());
+                    let chosen = witness::choice(&usable, &pod);
+                    let is_first = chosen.is_some_and(|(it, _)| it.name == self.psp.name);
+                    if is_first && self.is_stored_otherwise(&usable, &pod, namespace) {
+                        return Some(witness::request(&identity, namespace, pod));
+                    }
                 }
             }
         }
@@ -357,11 +402,7 @@ impl Search<'_, '_> {
         namespace: &str,
     ) -> bool {
         let before = witness::admitted(self.psp, pod);
-        let here = self
-            .mutators
-            .iter()
-            .filter(|it| it.namespaces.contains(namespace));
-        let after = witness::mutated(pod, here.map(|it| &it.mutation));
+        let after = self.mutated(pod, namespace);
         witness::at(&before, self.place) != witness::at(&after, self.place)
             && usable.iter().any(|it| witness::accepts(it, &after))
     }

@@ -8,9 +8,10 @@ use super::usage::Identity;
 use crate::admission::{AdmissionRequest, Operation};
 use crate::api::core::{
     APPARMOR_CONTAINER_PREFIX, ContainerList, ContainerRef, DOCKER_DEFAULT, Pod, RUNTIME_DEFAULT,
-    SECCOMP_POD, seccomp_field_for, strings,
+    SECCOMP_POD, seccomp_field_for,
 };
 use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec, ProfileStrategy};
+use crate::api::validation;
 use crate::controls::defaults::{Level, Mutation, MutationKind, Place};
 use crate::controls::{CONTROLS, Control};
 use crate::psp::{mutate_pod, strategy, validate_pod};
@@ -69,6 +70,27 @@ pub(super) fn refused_by_others(
             })
         });
         res = beyond.unwrap_or(res);
+    }
+    res
+}
+
+/// The pod with values of its own where the policy would refuse what mutators write there.
+pub(super) fn tolerating(psp: &PodSecurityPolicy, pod: &Pod, mutations: &[&Mutation]) -> Pod {
+    let mut res = pod.clone();
+    for control in CONTROLS {
+        let is_refused = |pod: &Pod| {
+            let mutated = mutated(pod, mutations.iter().copied());
+            !control.validate(psp, &mutated).is_empty()
+        };
+        if !is_refused(&res) {
+            continue;
+        }
+        let own = control.probes(&psp.spec).into_iter().find_map(|probe| {
+            let mut pod = res.clone();
+            probe.apply(&mut pod, FIRST);
+            (!is_refused(&pod) && is_accepted(psp, &pod)).then_some(pod)
+        });
+        res = own.unwrap_or(res);
     }
     res
 }
@@ -329,7 +351,7 @@ pub(super) fn choice<'a>(
 
 /// Whether the policy, and then the API server, accept the pod as it is.
 pub(super) fn accepts(psp: &PodSecurityPolicy, pod: &Pod) -> bool {
-    !is_refused_by_api_server(pod)
+    validation::refusal(pod).is_none()
         && mutate_pod(psp, pod.clone()) == *pod
         && validate_pod(psp, pod).is_empty()
 }
@@ -358,18 +380,6 @@ pub(super) fn at(pod: &Pod, place: Place) -> Vec<Option<Value>> {
             })
             .collect(),
     }
-}
-
-/// Whether a container may not gain privileges and has them already.
-///
-/// Kubernetes 1.24, `pkg/apis/core/validation/validation.go`: `ValidateSecurityContext`.
-fn is_refused_by_api_server(pod: &Pod) -> bool {
-    pod.containers().any(|it| {
-        let is = |key: &str, value: bool| it.own(key) == Some(&Value::Bool(value));
-        let added = it.own("capabilities").and_then(|it| it.get("add"));
-        is("allowPrivilegeEscalation", false)
-            && (is("privileged", true) || strings(added).contains(&"CAP_SYS_ADMIN"))
-    })
 }
 
 /// The pod as mutators leave it and the API server stores it.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::api::core::Pod;
 
@@ -58,6 +58,60 @@ fn collect(acc: &mut Vec<Difference>, path: String, left: &Value, right: &Value)
             }
         }
         _ => acc.push(difference(path, left, right)),
+    }
+}
+
+/// Returns a pod with what another has at those of the places where they differ that are chosen by their path.
+pub fn taking(pod: &Pod, other: &Pod, chosen: impl Fn(&str) -> bool) -> Pod {
+    Pod(members_taking(&pod.0, &other.0, "", &chosen))
+}
+
+fn members_taking(
+    members: &Map<String, Value>,
+    others: &Map<String, Value>,
+    path: &str,
+    chosen: &dyn Fn(&str) -> bool,
+) -> Map<String, Value> {
+    let keys: BTreeSet<&String> = members.keys().chain(others.keys()).collect();
+    let taken = keys.into_iter().filter_map(|key| {
+        let [left, right] = [members, others].map(|it| it.get(key).unwrap_or(&Value::Null));
+        let value = value_taking(left, right, member(path, key), chosen);
+        (!value.is_null()).then(|| (key.clone(), value))
+    });
+    taken.collect()
+}
+
+fn value_taking(
+    value: &Value,
+    other: &Value,
+    path: String,
+    chosen: &dyn Fn(&str) -> bool,
+) -> Value {
+    let none = Map::new();
+    match (value, other) {
+        (Value::Object(members), Value::Object(_) | Value::Null) => {
+            let others = other.as_object().unwrap_or(&none);
+            members_taking(members, others, &path, chosen).into()
+        }
+        (Value::Null, Value::Object(others)) => {
+            let members = members_taking(&none, others, &path, chosen);
+            if members.is_empty() {
+                Value::Null
+            } else {
+                members.into()
+            }
+        }
+        (Value::Array(items), Value::Array(others))
+            if items.len() == others.len() && items.iter().any(Value::is_object) =>
+        {
+            let pairs = items.iter().zip(others).enumerate();
+            let taken = pairs.map(|(index, (item, other))| {
+                value_taking(item, other, format!("{path}[{index}]"), chosen)
+            });
+            taken.collect()
+        }
+        _ if value != other && chosen(&path) => other.clone(),
+        _ => value.clone(),
     }
 }
 

@@ -72,13 +72,15 @@ pub fn explain<A: Answerers>(
             if used.is_empty() {
                 return Ok(None);
             }
-            // Nothing else disagrees: with that filled in, or without mutators, Gatekeeper admits the pod.
+            // Nothing else disagrees: with these values as the plugin leaves them, or with them and no mutator, Gatekeeper admits the pod.
+            let Verdict::Admitted { pod } = &answers.psp else {
+                return Ok(None);
+            };
             let controls = used.iter().map(|it| it.1.control()).collect();
-            let filled_in = answerers.filled_in(request, policy, &controls);
-            let again = answerers.ask(&filled_in)?;
-            let admitted = again
-                .is_some_and(|it| matches!(it.gatekeeper, Verdict::Admitted { .. }))
-                || answerers.without_mutators(&filled_in)?.admits;
+            let admitted = answerers.admits_with(request, pod, &controls)? || {
+                let filled_in = answerers.filled_in(request, policy, &controls);
+                answerers.without_mutators(&filled_in)?.admits
+            };
             admitted.then(|| used.iter().map(|it| it.0).collect())
         }
         Direction::Differs => {

@@ -93,10 +93,25 @@ impl Answerers for World {
 
     fn without_mutators(&self, request: &AdmissionRequest) -> Result<WithoutMutators, Infallible> {
         let in_the_way = has(&request.pod, "mutated");
+        let lacks = self.strict && !has(&request.pod, "default");
         Ok(WithoutMutators {
-            admits: in_the_way,
+            admits: !lacks && !(self.odd && has(&request.pod, "odd")),
             fill_in: in_the_way.then_some("mutator").into_iter().collect(),
         })
+    }
+
+    fn admits_with(
+        &self,
+        request: &AdmissionRequest,
+        pod: &Pod,
+        controls: &BTreeSet<&str>,
+    ) -> Result<bool, Infallible> {
+        let sent = &request.pod;
+        let lacks = self.strict
+            && !has(sent, "default")
+            && !(controls.contains("filler") && has(pod, "default"));
+        let in_the_way = has(sent, "mutated") && !controls.contains("mutator");
+        Ok(!lacks && !in_the_way && !(self.odd && has(sent, "odd")))
     }
 
     fn is_as_declared(&self, _answers: &Answers) -> Result<bool, Infallible> {
@@ -244,6 +259,50 @@ fn a_mutator_in_the_way_is_explained_by_its_control() {
     check_explained(&AS_DECLARED, declared(), &mutated, 1);
     let other = loss("filler/default-not-set", Direction::Stricter);
     check_explained(&AS_DECLARED, other, &mutated, 0);
+}
+
+#[test]
+fn what_one_policy_fills_in_and_what_a_mutator_does_go_together() {
+    let both = json!({ "mutated": true });
+    let in_the_way = loss("mutator/default-in-the-way", Direction::Stricter);
+    check_explained(&AS_DECLARED, in_the_way.clone(), &both, 0);
+    let losses = [
+        in_the_way,
+        loss("filler/default-not-set", Direction::Stricter),
+    ];
+    let ledger = verify(&AS_DECLARED, &losses, &[request(&both)]);
+    assert_eq!((ledger.explained, ledger.unexplained), (1, 0));
+    assert_eq!(ledger.by_loss, BTreeMap::from([(0, 1), (1, 1)]));
+}
+
+#[test]
+fn what_is_chosen_is_taken_from_another_pod() {
+    let pod = |it: Value| -> Pod { serde_json::from_value(it).unwrap() };
+    let left =
+        pod(json!({ "a": { "x": 1, "y": 2 }, "list": [{ "x": 1 }, { "z": 3 }], "words": [1] }));
+    let right =
+        pod(json!({ "a": { "y": 5 }, "b": { "x": 7 }, "list": [{ "x": 4 }, {}], "words": [2] }));
+    for (chosen, expected) in [
+        (
+            ".x",
+            json!({ "a": { "y": 2 }, "b": { "x": 7 }, "list": [{ "x": 4 }, { "z": 3 }], "words": [1] }),
+        ),
+        (
+            "words",
+            json!({ "a": { "x": 1, "y": 2 }, "list": [{ "x": 1 }, { "z": 3 }], "words": [2] }),
+        ),
+        (
+            "list[1]",
+            json!({ "a": { "x": 1, "y": 2 }, "list": [{ "x": 1 }, {}], "words": [1] }),
+        ),
+    ] {
+        assert_eq!(
+            taking(&left, &right, |it| it.contains(chosen)),
+            pod(expected)
+        );
+    }
+    assert_eq!(taking(&left, &right, |_| true), right);
+    assert_eq!(taking(&left, &right, |_| false), left);
 }
 
 #[test]

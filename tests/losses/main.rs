@@ -16,17 +16,11 @@ use psp2gatekeeper::resolve;
 use psp2gatekeeper::review::review;
 use psp2gatekeeper::version::Version;
 
-/// Whether only an API server shows the loss: by its own validation, or by a field that is younger than Kubernetes 1.24.
+/// Whether only an API server shows the loss: by what it lets nobody change, or by a field that is younger than Kubernetes 1.24.
 ///
 /// The conformance tests ask the real one.
 fn is_shown_by_api_server(loss: &Loss) -> bool {
-    loss.name.ends_with("/default-on-update")
-        || [
-            "apparmor/default-on-pod",
-            "privilege-escalation/default-in-the-way",
-            "seccomp/annotation-alone",
-        ]
-        .contains(&loss.name.as_str())
+    loss.name.ends_with("/default-on-update") || loss.name == "apparmor/default-on-pod"
 }
 
 const LATEST: PlanOptions = PlanOptions {
@@ -99,7 +93,11 @@ fn direction(
         assert_eq!(review.psp.policy, loss.psp, "{loss}");
     }
     let [before, after] = [review.psp.pod.clone(), review.gatekeeper.pod.clone()].map(bare);
-    match (review.psp.allowed, review.gatekeeper.allowed) {
+    let is_stored = |allowed: bool, refusal: &Option<String>| allowed && refusal.is_none();
+    match (
+        is_stored(review.psp.allowed, &review.psp.api_server),
+        is_stored(review.gatekeeper.allowed, &review.gatekeeper.api_server),
+    ) {
         (false, true) => Some(Direction::Looser),
         (true, false) => Some(Direction::Stricter),
         (true, true) => (before != after).then_some(Direction::Differs),
@@ -323,10 +321,6 @@ fn since_kubernetes_1_30_apparmor_profiles_are_fields() {
         ..LATEST
     };
     let mut expected = [ALWAYS, BY_MUTATORS, BY_LABEL].concat();
-    expected.retain(|it| it.1 != "seccomp/annotation-alone stricter");
-    expected.extend([
-        ("hardened", "apparmor/default-on-pod differs", "hardened"),
-        ("hardened", "seccomp/annotation-alone differs", "hardened"),
-    ]);
+    expected.push(("hardened", "apparmor/default-on-pod differs", "hardened"));
     check(options, &expected);
 }
