@@ -251,7 +251,7 @@ fn list_of<T: fmt::Display>(items: impl IntoIterator<Item = T>, separator: &str)
 pub(crate) mod testing {
     use serde_json::{Value, json};
 
-    use super::{FieldError, Semantics};
+    use super::{Control, FieldError, Semantics};
     use crate::api::core::Pod;
     use crate::api::policy::{
         ALL, GroupStrategy, IdRange, IdRanges, PodSecurityPolicy, PodSecurityPolicySpec,
@@ -347,12 +347,42 @@ pub(crate) mod testing {
         before: Value,
         after: Value,
     ) {
-        let mut pod = self::pod(before);
-        control.mutate_pod(psp, &mut pod);
-        for at in pod.container_refs() {
-            control.mutate_container(psp, &mut pod, at);
+        assert_eq!(mutated(control, psp, &pod(before)), pod(after));
+    }
+
+    /// What the control makes of a pod.
+    fn mutated(control: &dyn Semantics, psp: &PodSecurityPolicy, pod: &Pod) -> Pod {
+        let mut res = pod.clone();
+        control.mutate_pod(psp, &mut res);
+        for at in res.container_refs() {
+            control.mutate_container(psp, &mut res, at);
         }
-        assert_eq!(pod, self::pod(after));
+        res
+    }
+
+    /// Checks whether `wide` is found to accept all that `narrow` accepts as it stands; the probes must say the same.
+    #[track_caller]
+    pub(crate) fn check_covers(
+        control: &dyn Control,
+        wide: &PodSecurityPolicy,
+        narrow: &PodSecurityPolicy,
+        expected: bool,
+    ) {
+        let accepts = |psp: &PodSecurityPolicy, pod: &Pod| {
+            mutated(control, psp, pod) == *pod && control.validate(psp, pod).is_empty()
+        };
+        let bare = pod(json!({ "spec": { "containers": [{ "name": "app" }] } }));
+        let probes = [wide, narrow].map(|it| control.probes(&it.spec));
+        let witness = probes.iter().flatten().find(|probe| {
+            let mut pod = bare.clone();
+            for at in bare.container_refs() {
+                probe.apply(&mut pod, at);
+            }
+            accepts(narrow, &pod) && !accepts(wide, &pod)
+        });
+        let told = (&wide.spec, &narrow.spec);
+        assert_eq!(witness.is_none(), expected, "{told:?}: {witness:?}");
+        assert_eq!(control.covers(told.0, told.1), expected, "{told:?}");
     }
 
     /// Checks that the control leaves a pod as it is.

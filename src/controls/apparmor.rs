@@ -187,7 +187,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::controls::testing::{check, check_mutation, check_unchanged, policy};
+    use crate::controls::testing::{check, check_covers, check_mutation, check_unchanged, policy};
 
     const KEY: &str = "container.apparmor.security.beta.kubernetes.io/app";
 
@@ -261,5 +261,43 @@ mod tests {
         let path = format!("pod.metadata.annotations[{KEY}]");
         let unset = format!("{path}: Forbidden: AppArmor profile must be set");
         check(&AppArmor, &psp, bare(), &[&unset]);
+    }
+
+    #[test]
+    fn a_policy_covers_another_whose_profiles_it_allows() {
+        for (wide, narrow, covers) in [
+            (None, None, true),
+            (None, Some("runtime/default"), true),
+            (Some("runtime/default"), None, false),
+            (Some("runtime/default"), Some("runtime/default"), true),
+            (Some("runtime/default,unconfined"), Some("unconfined"), true),
+            (
+                Some("unconfined"),
+                Some("runtime/default,unconfined"),
+                false,
+            ),
+        ] {
+            check_covers(
+                &AppArmor,
+                &profiles(wide, ""),
+                &profiles(narrow, ""),
+                covers,
+            );
+        }
+    }
+
+    #[test]
+    fn a_policy_that_leaves_a_profile_open_is_not_covered_by_one_that_fills_it_in() {
+        let default = "runtime/default";
+        for (wide, narrow, covers) in [
+            ((None, ""), (None, default), true),
+            ((None, default), (None, default), true),
+            ((None, default), (None, ""), false),
+            ((None, default), (Some(default), ""), true),
+            ((Some(default), default), (Some(default), ""), true),
+        ] {
+            let [wide, narrow] = [wide, narrow].map(|(allowed, it)| profiles(allowed, it));
+            check_covers(&AppArmor, &wide, &narrow, covers);
+        }
     }
 }

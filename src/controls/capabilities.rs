@@ -336,7 +336,7 @@ mod tests {
 
     use super::*;
     use crate::controls::testing::{
-        check, check_mutation, check_unchanged, contexts, owned, policy,
+        check, check_covers, check_mutation, check_unchanged, contexts, owned, policy,
     };
 
     fn lists(allowed: &[&str], default_add: &[&str], required_drop: &[&str]) -> PodSecurityPolicy {
@@ -438,5 +438,31 @@ mod tests {
             contexts(&json!({}), &json!(null)),
             &[&error],
         );
+    }
+
+    #[test]
+    fn a_policy_covers_another_that_may_add_less_and_must_drop_more() {
+        let none = lists(&[], &[], &[]);
+        for (wide, narrow, covers) in [
+            (none.clone(), none.clone(), true),
+            (lists(&["*"], &[], &[]), none.clone(), true),
+            (lists(&["*"], &[], &[]), lists(&["*"], &[], &[]), true),
+            (lists(&["KILL"], &[], &[]), lists(&["*"], &[], &[]), false),
+            (lists(&["KILL"], &[], &[]), lists(&["KILL"], &[], &[]), true),
+            (none.clone(), lists(&["KILL"], &[], &[]), false),
+            (lists(&["KILL"], &[], &[]), lists(&[], &["KILL"], &[]), true),
+            (none.clone(), lists(&[], &["KILL"], &[]), false),
+            (lists(&[], &["KILL"], &[]), lists(&[], &["KILL"], &[]), true),
+            (lists(&[], &["KILL"], &[]), none.clone(), false),
+            (none.clone(), lists(&[], &[], &["KILL"]), true),
+            (lists(&[], &[], &["KILL"]), none, false),
+            (
+                lists(&["*"], &[], &["KILL"]),
+                lists(&["*"], &[], &["KILL", "MKNOD"]),
+                true,
+            ),
+        ] {
+            check_covers(&Capabilities, &wide, &narrow, covers);
+        }
     }
 }

@@ -271,7 +271,7 @@ mod tests {
 
     use super::*;
     use crate::controls::testing::{
-        check, check_mutation, check_unchanged, contexts, policy, ranges,
+        check, check_covers, check_mutation, check_unchanged, contexts, policy, ranges,
     };
 
     fn must(ends: &[(i64, i64)]) -> GroupStrategy {
@@ -376,6 +376,37 @@ mod tests {
                 contexts(&json!({ "fsGroup": group }), &json!({})),
                 &errors,
             );
+        }
+    }
+
+    #[test]
+    fn a_policy_covers_another_with_narrower_ranges_and_no_looser_rule() {
+        let any = GroupStrategy::RunAsAny;
+        let ends = [(5, 9)];
+        for (wide, narrow, covers) in [
+            (any.clone(), any.clone(), true),
+            (any.clone(), may(&ends), true),
+            (any.clone(), must(&ends), true),
+            (may(&ends), any.clone(), false),
+            (may(&ends), may(&[(6, 8)]), true),
+            (may(&ends), must(&[(6, 8)]), true),
+            (may(&ends), may(&[(5, 10)]), false),
+            (may(&ends), must(&[(4, 9)]), false),
+            (must(&ends), any, false),
+            (must(&ends), may(&ends), false),
+            (must(&ends), must(&ends), true),
+            (must(&ends), must(&[(5, 10)]), false),
+        ] {
+            let run_as_group = |strategy| policy(|it| it.run_as_group = strategy);
+            let fs_group = |strategy| policy(|it| it.fs_group = strategy);
+            let supplemental_groups = |strategy| policy(|it| it.supplemental_groups = strategy);
+            for of in [
+                &run_as_group as &dyn Fn(GroupStrategy) -> PodSecurityPolicy,
+                &fs_group,
+                &supplemental_groups,
+            ] {
+                check_covers(&Groups, &of(wide.clone()), &of(narrow.clone()), covers);
+            }
         }
     }
 }

@@ -126,7 +126,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, check_mutation, check_unchanged, contexts, policy};
+    use crate::controls::testing::{
+        check, check_covers, check_mutation, check_unchanged, contexts, policy,
+    };
 
     #[test]
     fn an_absent_value_becomes_the_default_or_what_is_not_allowed() {
@@ -174,6 +176,35 @@ mod tests {
                 contexts(&json!({}), &context),
                 &errors,
             );
+        }
+    }
+
+    #[test]
+    fn a_policy_covers_another_that_allows_no_more_and_leaves_as_little_open() {
+        let of = |allow, default| {
+            policy(|it| {
+                it.allow_privilege_escalation = allow;
+                it.default_allow_privilege_escalation = default;
+            })
+        };
+        let open = of(true, None);
+        let set = of(true, Some(true));
+        let unset = of(true, Some(false));
+        let forbidden = of(false, None);
+        for (wide, narrow, covers) in [
+            (&open, &open, true),
+            (&open, &set, true),
+            (&open, &forbidden, true),
+            (&set, &set, true),
+            (&set, &unset, true),
+            (&set, &forbidden, true),
+            (&set, &open, false),
+            (&forbidden, &forbidden, true),
+            (&forbidden, &of(false, Some(false)), true),
+            (&forbidden, &open, false),
+            (&forbidden, &set, false),
+        ] {
+            check_covers(&PrivilegeEscalation, wide, narrow, covers);
         }
     }
 }

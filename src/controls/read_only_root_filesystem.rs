@@ -117,7 +117,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, check_mutation, check_unchanged, contexts, policy};
+    use crate::controls::testing::{
+        check, check_covers, check_mutation, check_unchanged, contexts, policy,
+    };
 
     #[test]
     fn a_policy_that_wants_it_defaults_it_and_refuses_the_opposite() {
@@ -149,6 +151,20 @@ mod tests {
             let pod = contexts(&json!({}), &context);
             check_unchanged(&ReadOnlyRootFilesystem, &policy(|_| {}), pod.clone());
             check(&ReadOnlyRootFilesystem, &policy(|_| {}), pod, &[]);
+        }
+    }
+
+    #[test]
+    fn a_policy_covers_another_that_asks_for_no_less() {
+        for (wide, narrow, covers) in [
+            (false, false, true),
+            (false, true, true),
+            (true, true, true),
+            (true, false, false),
+        ] {
+            let [wide, narrow] =
+                [wide, narrow].map(|value| policy(|it| it.read_only_root_filesystem = value));
+            check_covers(&ReadOnlyRootFilesystem, &wide, &narrow, covers);
         }
     }
 }

@@ -134,7 +134,9 @@ mod tests {
 
     use super::*;
     use crate::api::policy::RuntimeClassStrategy;
-    use crate::controls::testing::{check, check_mutation, check_unchanged, owned, policy};
+    use crate::controls::testing::{
+        check, check_covers, check_mutation, check_unchanged, owned, policy,
+    };
 
     fn classes(allowed: &[&str], default: Option<&str>) -> PodSecurityPolicy {
         policy(|it| {
@@ -172,5 +174,30 @@ mod tests {
         let error = "spec.runtimeClassName: Invalid value: \"b\"";
         check(&RuntimeClass, &classes(&["a"], None), pod("b"), &[error]);
         check(&RuntimeClass, &classes(&[], Some("b")), pod("b"), &[error]);
+    }
+
+    #[test]
+    fn a_policy_covers_another_whose_classes_it_allows() {
+        let none = policy(|_| {});
+        let star = classes(&["*"], None);
+        let one = classes(&["a"], None);
+        let default = classes(&["a"], Some("a"));
+        for (wide, narrow, covers) in [
+            (&none, &none, true),
+            (&none, &one, true),
+            (&one, &none, false),
+            (&star, &star, true),
+            (&star, &one, true),
+            (&one, &star, false),
+            (&one, &one, true),
+            (&classes(&["a", "b"], None), &one, true),
+            (&one, &classes(&["a", "b"], None), false),
+            (&one, &default, true),
+            (&default, &default, true),
+            (&default, &one, false),
+            (&classes(&["*"], Some("a")), &star, false),
+        ] {
+            check_covers(&RuntimeClass, wide, narrow, covers);
+        }
     }
 }

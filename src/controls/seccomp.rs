@@ -268,7 +268,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::controls::testing::{check, check_mutation, check_unchanged, contexts, policy};
+    use crate::controls::testing::{
+        check, check_covers, check_mutation, check_unchanged, contexts, policy,
+    };
 
     const POD_PATH: &str = "pod.metadata.annotations[seccomp.security.alpha.kubernetes.io/pod]";
     const CONTAINER_PATH: &str =
@@ -393,5 +395,45 @@ mod tests {
         check(&Seccomp, &psp, pod, &[&error]);
         let pod = annotated(&annotations, &json!({}), &field("RuntimeDefault"));
         check(&Seccomp, &psp, pod, &[]);
+    }
+
+    #[test]
+    fn a_policy_covers_another_whose_profiles_it_allows() {
+        for (wide, narrow, covers) in [
+            (None, None, true),
+            (None, Some("runtime/default"), false),
+            (Some("runtime/default"), None, false),
+            (Some("*"), None, true),
+            (Some("*"), Some("runtime/default"), true),
+            (Some("*"), Some("*"), true),
+            (Some("runtime/default"), Some("*"), false),
+            (Some("runtime/default"), Some("docker/default"), true),
+            (
+                Some("runtime/default,localhost/x"),
+                Some("localhost/x"),
+                true,
+            ),
+            (
+                Some("localhost/x"),
+                Some("runtime/default,localhost/x"),
+                false,
+            ),
+        ] {
+            check_covers(&Seccomp, &profiles(wide, ""), &profiles(narrow, ""), covers);
+        }
+    }
+
+    #[test]
+    fn a_policy_that_leaves_a_profile_open_is_not_covered_by_one_that_fills_it_in() {
+        let default = "localhost/x";
+        for (wide, narrow, covers) in [
+            ("", "", true),
+            ("", default, true),
+            (default, default, true),
+            (default, "", false),
+        ] {
+            let [wide, narrow] = [wide, narrow].map(|it| profiles(Some("*"), it));
+            check_covers(&Seccomp, &wide, &narrow, covers);
+        }
     }
 }

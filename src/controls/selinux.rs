@@ -235,7 +235,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, check_mutation, check_unchanged, contexts, policy};
+    use crate::controls::testing::{
+        check, check_covers, check_mutation, check_unchanged, contexts, policy,
+    };
 
     fn must(user: &str, role: &str, type_: &str, level: &str) -> PodSecurityPolicy {
         let options = SeLinuxOptions {
@@ -329,5 +331,20 @@ mod tests {
             contexts(&json!({}), &json!({})),
             &[],
         );
+    }
+
+    #[test]
+    fn a_policy_covers_another_of_the_same_context_and_any_covers_all() {
+        let any = policy(|_| {});
+        let one = must("u", "r", "t", "s0");
+        for (wide, narrow, covers) in [
+            (&any, &any, true),
+            (&any, &one, true),
+            (&one, &one, true),
+            (&one, &any, false),
+            (&one, &must("u", "r", "t", "s1"), false),
+        ] {
+            check_covers(&SeLinux, wide, narrow, covers);
+        }
     }
 }

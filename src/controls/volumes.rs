@@ -229,7 +229,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, owned, policy};
+    use crate::controls::testing::{check, check_covers, owned, policy};
 
     #[track_caller]
     fn check_volume(allowed: &[&str], source: Value, refused_type: Option<&str>) {
@@ -316,6 +316,21 @@ mod tests {
                 token_volume(&json!([source])),
                 Some("projected"),
             );
+        }
+    }
+
+    #[test]
+    fn a_policy_covers_another_whose_types_it_allows() {
+        for (wide, narrow, covers) in [
+            (&["*"][..], &["*"][..], true),
+            (&["*"], &["nfs"], true),
+            (&["nfs"], &["*"], false),
+            (&["nfs", "secret"], &["nfs"], true),
+            (&["nfs"], &["nfs", "secret"], false),
+            (&["nfs"], &[], true),
+        ] {
+            let [wide, narrow] = [wide, narrow].map(|types| policy(|it| it.volumes = owned(types)));
+            check_covers(&Volumes, &wide, &narrow, covers);
         }
     }
 }

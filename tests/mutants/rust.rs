@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -48,7 +49,7 @@ pub(crate) fn run(report: &mut Report, filter: &str) -> anyhow::Result<()> {
             Built::Programs(programs) => break (mutants, programs),
             Built::Refused(places) => {
                 let before = refused.len();
-                refused.extend(places.iter().filter_map(|it| it.number));
+                refused.extend(places.iter().flat_map(|it| &it.numbers));
                 if refused.len() == before {
                     refused.extend(near(&mutants, &places));
                 }
@@ -145,12 +146,15 @@ enum Built {
     Refused(Vec<Place>),
 }
 
+/// The error of a value that is used after it was moved: its place is not the change's.
+const MOVED: &str = "E0382";
+
 /// A place in a file of `src/controls` that a message of the compiler points at.
 struct Place {
     file: String,
     line: usize,
-    /// The change that the place is in, if it is what the message is about.
-    number: Option<usize>,
+    /// The changes at the place, if it is what the message is about.
+    numbers: Vec<usize>,
 }
 
 /// The changes near the places: what moves a value is told of, and not the `return` after it that is gone.
@@ -164,10 +168,17 @@ fn near(mutants: &[Mutant], places: &[Place]) -> Vec<usize> {
     numbers.map(|(number, _)| number).collect()
 }
 
-/// The number of the switch that precedes the place most closely.
-fn switch_before(text: &str, at: usize) -> Option<usize> {
-    let (_, after) = text.get(..at)?.rsplit_once("crate::mutant(")?;
-    after.split_once(')')?.0.parse().ok()
+/// The numbers of the switches in the range, or else of the one that precedes it most closely.
+fn switches(text: &str, range: Range<usize>) -> Vec<usize> {
+    const SWITCH: &str = "crate::mutant(";
+    let number = |after: &str| after.split_once(')')?.0.parse().ok();
+    let inside = text.get(range.clone()).unwrap_or_default();
+    let mut res: Vec<usize> = inside.split(SWITCH).skip(1).filter_map(number).collect();
+    if res.is_empty() {
+        let before = text.get(..range.start).unwrap_or_default();
+        res.extend(before.rsplit_once(SWITCH).and_then(|it| number(it.1)));
+    }
+    res
 }
 
 fn build(folder: &Path) -> anyhow::Result<Built> {
@@ -198,13 +209,16 @@ fn build(folder: &Path) -> anyhow::Result<Built> {
                 let file = span["file_name"].as_str().unwrap_or_default();
                 let line = usize::try_from(span["line_start"].as_u64().unwrap_or_default())?;
                 if let Some(name) = file.strip_prefix("src/controls/") {
-                    let at = usize::try_from(span["byte_start"].as_u64().unwrap_or_default())?;
-                    let is_primary = span["is_primary"] == true;
+                    let [start, end] = ["byte_start", "byte_end"]
+                        .map(|it| usize::try_from(span[it].as_u64().unwrap_or_default()));
                     let text = fs::read_to_string(folder.join(file))?;
+                    let is_told =
+                        span["is_primary"] == true && message["message"]["code"]["code"] != MOVED;
+                    let numbers = is_told.then_some(switches(&text, start?..end?));
                     refused.push(Place {
                         file: name.to_owned(),
                         line,
-                        number: switch_before(&text, at).filter(|_| is_primary),
+                        numbers: numbers.unwrap_or_default(),
                     });
                 }
             }
