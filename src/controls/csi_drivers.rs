@@ -89,7 +89,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, check_covers, owned, policy};
+    use crate::controls::testing::{check, check_covers, check_parameters, owned, policy};
 
     #[test]
     fn a_driver_must_be_listed_even_where_all_volumes_are_allowed() {
@@ -136,5 +136,12 @@ mod tests {
             });
             assert_eq!(CsiDrivers.covers(&wide.spec, &narrow.spec), covers);
         }
+    }
+
+    #[test]
+    fn the_drivers_travel_sorted_and_each_once() {
+        let psp = policy(|it| it.allowed_csi_drivers = owned(&["b", "a", "b"]));
+        let entries = json!([{ "name": "a" }, { "name": "b" }]);
+        check_parameters(&CsiDrivers, &psp, &json!({ "allowedCSIDrivers": entries }));
     }
 }

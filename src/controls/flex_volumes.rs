@@ -88,7 +88,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, check_covers, owned, policy};
+    use crate::controls::testing::{check, check_covers, check_parameters, owned, policy};
 
     #[test]
     fn a_driver_must_be_listed_even_where_all_volumes_are_allowed() {
@@ -135,5 +135,16 @@ mod tests {
             });
             assert_eq!(FlexVolumes.covers(&wide.spec, &narrow.spec), covers);
         }
+    }
+
+    #[test]
+    fn the_drivers_travel_sorted_and_each_once() {
+        let psp = policy(|it| it.allowed_flex_volumes = owned(&["b", "a", "b"]));
+        let entries = json!([{ "driver": "a" }, { "driver": "b" }]);
+        check_parameters(
+            &FlexVolumes,
+            &psp,
+            &json!({ "allowedFlexVolumes": entries }),
+        );
     }
 }

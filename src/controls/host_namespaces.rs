@@ -84,7 +84,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, check_covers, policy};
+    use crate::controls::testing::{check, check_covers, check_parameters, policy};
 
     #[test]
     fn each_namespace_needs_its_own_permission() {
@@ -138,5 +138,12 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn each_namespace_travels_by_its_name() {
+        let psp = policy(|it| it.host_ipc = false);
+        let expected = json!({ "hostPID": true, "hostIPC": false });
+        check_parameters(&HostNamespaces, &psp, &expected);
     }
 }

@@ -135,7 +135,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, check_covers, policy};
+    use crate::controls::testing::{check, check_covers, check_parameters, policy};
 
     fn ports(ports: &[i64]) -> serde_json::Value {
         let ports: Vec<_> = ports.iter().map(|it| json!({ "hostPort": it })).collect();
@@ -153,9 +153,9 @@ mod tests {
                  Host port {port} is not allowed to be used. Allowed ports: [80,8000-9000]"
             )
         };
-        let errors = [error(81), error(7999)];
+        let errors = [error(1), error(81), error(7999)];
         let errors = errors.each_ref().map(String::as_str);
-        check(&HostNetwork, &psp, ports(&[81, 7999]), &errors);
+        check(&HostNetwork, &psp, ports(&[1, 81, 7999]), &errors);
     }
 
     #[test]
@@ -214,5 +214,18 @@ mod tests {
         ] {
             check_covers(&HostNetwork, &wide, &narrow, covers);
         }
+    }
+
+    #[test]
+    fn the_ranges_travel_in_order() {
+        let psp = policy(|it| {
+            it.host_ports = vec![
+                HostPortRange { min: 9, max: 10 },
+                HostPortRange { min: 1, max: 2 },
+            ];
+        });
+        let ports = json!([{ "min": 9, "max": 10 }, { "min": 1, "max": 2 }]);
+        let expected = json!({ "hostNetwork": true, "hostPorts": ports });
+        check_parameters(&HostNetwork, &psp, &expected);
     }
 }

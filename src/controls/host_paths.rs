@@ -154,7 +154,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, check_covers, owned, policy};
+    use crate::controls::testing::{check, check_covers, check_parameters, owned, policy};
 
     fn entries(entries: &[(&str, bool)]) -> PodSecurityPolicy {
         let entries = entries.iter().map(|(prefix, read_only)| AllowedHostPath {
@@ -198,6 +198,7 @@ mod tests {
     fn a_prefix_with_two_slashes_at_its_end_keeps_one() {
         check_path(&entries(&[("/foo//", false)]), "/foo/bar", false);
         check_path(&entries(&[("/foo//", false)]), "/foo//", true);
+        check_path(&entries(&[("/foo//", false)]), "/foo/", false);
     }
 
     #[test]
@@ -265,5 +266,15 @@ mod tests {
             let wide = entries(&[("/a", false)]);
             assert_eq!(HostPaths.covers(&wide.spec, &narrow.spec), covers);
         }
+    }
+
+    #[test]
+    fn the_entries_travel_sorted_and_each_once() {
+        let psp = entries(&[("/b", true), ("/a", false), ("/b", true)]);
+        let paths = json!([
+            { "pathPrefix": "/a", "readOnly": false },
+            { "pathPrefix": "/b", "readOnly": true },
+        ]);
+        check_parameters(&HostPaths, &psp, &json!({ "allowedHostPaths": paths }));
     }
 }

@@ -127,7 +127,8 @@ mod tests {
 
     use super::*;
     use crate::controls::testing::{
-        check, check_covers, check_mutation, check_unchanged, contexts, policy,
+        check, check_covers, check_defaults, check_mutation, check_parameters, check_unchanged,
+        contexts, policy,
     };
 
     #[test]
@@ -206,5 +207,40 @@ mod tests {
         ] {
             check_covers(&PrivilegeEscalation, wide, narrow, covers);
         }
+    }
+
+    #[test]
+    fn a_default_that_is_there_travels_and_comes_before_what_is_not_allowed() {
+        let of = |allow, default| {
+            policy(|it| {
+                it.allow_privilege_escalation = allow;
+                it.default_allow_privilege_escalation = default;
+            })
+        };
+        let written = |field: &str, value: bool| {
+            let location = "securityContext.allowPrivilegeEscalation";
+            format!(
+                "spec.{field} in Containers([\"allowPrivilegeEscalation\"]): \
+                 Assign on Containers of {location} = {value} unless {location}"
+            )
+        };
+        let psp = of(true, None);
+        check_parameters(
+            &PrivilegeEscalation,
+            &psp,
+            &json!({ "allowPrivilegeEscalation": true }),
+        );
+        check_defaults(&PrivilegeEscalation, &psp, (1, 24), &[]);
+        let psp = of(false, None);
+        let default = written("allowPrivilegeEscalation", false);
+        check_defaults(&PrivilegeEscalation, &psp, (1, 24), &[&default]);
+        let psp = of(false, Some(true));
+        let expected = json!({
+            "allowPrivilegeEscalation": false,
+            "defaultAllowPrivilegeEscalation": true,
+        });
+        check_parameters(&PrivilegeEscalation, &psp, &expected);
+        let default = written("defaultAllowPrivilegeEscalation", true);
+        check_defaults(&PrivilegeEscalation, &psp, (1, 24), &[&default]);
     }
 }

@@ -95,7 +95,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, check_covers, contexts, owned, policy};
+    use crate::controls::testing::{
+        check, check_covers, check_parameters, contexts, owned, policy,
+    };
 
     #[test]
     fn the_list_is_literal_and_an_absent_type_is_the_default() {
@@ -134,5 +136,12 @@ mod tests {
         ] {
             check_covers(&ProcMount, wide, narrow, covers);
         }
+    }
+
+    #[test]
+    fn the_types_travel_sorted() {
+        let psp = policy(|it| it.allowed_proc_mount_types = owned(&["Unmasked", "Default"]));
+        let expected = json!({ "allowedProcMountTypes": ["Default", "Unmasked"] });
+        check_parameters(&ProcMount, &psp, &expected);
     }
 }

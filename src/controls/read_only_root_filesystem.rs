@@ -118,7 +118,8 @@ mod tests {
 
     use super::*;
     use crate::controls::testing::{
-        check, check_covers, check_mutation, check_unchanged, contexts, policy,
+        check, check_covers, check_defaults, check_mutation, check_parameters, check_unchanged,
+        contexts, policy,
     };
 
     #[test]
@@ -166,5 +167,19 @@ mod tests {
                 [wide, narrow].map(|value| policy(|it| it.read_only_root_filesystem = value));
             check_covers(&ReadOnlyRootFilesystem, &wide, &narrow, covers);
         }
+    }
+
+    #[test]
+    fn the_wish_travels_and_is_a_default() {
+        let psp = policy(|it| it.read_only_root_filesystem = true);
+        let expected = json!({ "readOnlyRootFilesystem": true });
+        check_parameters(&ReadOnlyRootFilesystem, &psp, &expected);
+        let location = "securityContext.readOnlyRootFilesystem";
+        let default = format!(
+            "spec.readOnlyRootFilesystem in Containers([\"readOnlyRootFilesystem\"]): \
+             Assign on Containers of {location} = true unless {location}"
+        );
+        check_defaults(&ReadOnlyRootFilesystem, &psp, (1, 24), &[&default]);
+        check_defaults(&ReadOnlyRootFilesystem, &policy(|_| {}), (1, 24), &[]);
     }
 }

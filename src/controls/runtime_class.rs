@@ -135,7 +135,8 @@ mod tests {
     use super::*;
     use crate::api::policy::RuntimeClassStrategy;
     use crate::controls::testing::{
-        check, check_covers, check_mutation, check_unchanged, owned, policy,
+        check, check_covers, check_defaults, check_mutation, check_parameters, check_unchanged,
+        owned, policy,
     };
 
     fn classes(allowed: &[&str], default: Option<&str>) -> PodSecurityPolicy {
@@ -199,5 +200,24 @@ mod tests {
         ] {
             check_covers(&RuntimeClass, wide, narrow, covers);
         }
+    }
+
+    #[test]
+    fn the_strategy_travels_with_its_default() {
+        let psp = classes(&["b", "a"], Some("a"));
+        let strategy = json!({
+            "allowedRuntimeClassNames": ["a", "b"],
+            "defaultRuntimeClassName": "a",
+        });
+        check_parameters(&RuntimeClass, &psp, &json!({ "runtimeClass": strategy }));
+        let strategy = json!({ "allowedRuntimeClassNames": ["a"] });
+        let expected = json!({ "runtimeClass": strategy });
+        check_parameters(&RuntimeClass, &classes(&["a"], None), &expected);
+        check_parameters(&RuntimeClass, &policy(|_| {}), &json!({}));
+        let default = "spec.runtimeClass in Pod([\"spec\", \"runtimeClassName\"]): \
+            Assign on Pod of runtimeClassName = \"a\" unless runtimeClassName";
+        check_defaults(&RuntimeClass, &psp, (1, 24), &[default]);
+        check_defaults(&RuntimeClass, &classes(&["a"], None), (1, 24), &[]);
+        check_defaults(&RuntimeClass, &policy(|_| {}), (1, 24), &[]);
     }
 }

@@ -115,7 +115,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, check_covers, contexts, owned, policy};
+    use crate::controls::testing::{
+        check, check_covers, check_parameters, contexts, owned, policy,
+    };
 
     #[track_caller]
     fn check_sysctl(forbidden: &[&str], unsafe_: &[&str], name: &str, problem: Option<&str>) {
@@ -193,5 +195,18 @@ mod tests {
             });
             check_covers(&Sysctls, &wide, &narrow, covers);
         }
+    }
+
+    #[test]
+    fn the_lists_travel_sorted_and_each_once() {
+        let psp = policy(|it| {
+            it.allowed_unsafe_sysctls = owned(&["b", "a", "b"]);
+            it.forbidden_sysctls = owned(&["d", "c"]);
+        });
+        let expected = json!({
+            "allowedUnsafeSysctls": ["a", "b"],
+            "forbiddenSysctls": ["c", "d"],
+        });
+        check_parameters(&Sysctls, &psp, &expected);
     }
 }
