@@ -251,12 +251,15 @@ fn list_of<T: fmt::Display>(items: impl IntoIterator<Item = T>, separator: &str)
 pub(crate) mod testing {
     use serde_json::{Value, json};
 
-    use super::{FieldError, Semantics};
+    use super::defaults::{DefaultValue, Mutation};
+    use super::translate::Translate;
+    use super::{Control, FieldError, Semantics};
     use crate::api::core::Pod;
     use crate::api::policy::{
         ALL, GroupStrategy, IdRange, IdRanges, PodSecurityPolicy, PodSecurityPolicySpec,
         ProfileStrategy, RunAsUserStrategy, SeLinuxStrategy,
     };
+    use crate::version::Version;
 
     /// A policy that allows everything and defaults nothing, changed by `change`.
     pub(crate) fn policy(change: impl FnOnce(&mut PodSecurityPolicySpec)) -> PodSecurityPolicy {
@@ -347,12 +350,88 @@ pub(crate) mod testing {
         before: Value,
         after: Value,
     ) {
-        let mut pod = self::pod(before);
-        control.mutate_pod(psp, &mut pod);
-        for at in pod.container_refs() {
-            control.mutate_container(psp, &mut pod, at);
+        assert_eq!(mutated(control, psp, &pod(before)), pod(after));
+    }
+
+    /// What the control makes of a pod.
+    fn mutated(control: &dyn Semantics, psp: &PodSecurityPolicy, pod: &Pod) -> Pod {
+        let mut res = pod.clone();
+        control.mutate_pod(psp, &mut res);
+        for at in res.container_refs() {
+            control.mutate_container(psp, &mut res, at);
         }
-        assert_eq!(pod, self::pod(after));
+        res
+    }
+
+    /// Checks whether `wide` is found to accept all that `narrow` accepts as it stands; the probes must say the same.
+    #[track_caller]
+    pub(crate) fn check_covers(
+        control: &dyn Control,
+        wide: &PodSecurityPolicy,
+        narrow: &PodSecurityPolicy,
+        expected: bool,
+    ) {
+        let accepts = |psp: &PodSecurityPolicy, pod: &Pod| {
+            mutated(control, psp, pod) == *pod && control.validate(psp, pod).is_empty()
+        };
+        let bare = pod(json!({ "spec": { "containers": [{ "name": "app" }] } }));
+        let probes = [wide, narrow].map(|it| control.probes(&it.spec));
+        let witness = probes.iter().flatten().find(|probe| {
+            let mut pod = bare.clone();
+            for at in bare.container_refs() {
+                probe.apply(&mut pod, at);
+            }
+            accepts(narrow, &pod) && !accepts(wide, &pod)
+        });
+        let told = (&wide.spec, &narrow.spec);
+        assert_eq!(witness.is_none(), expected, "{told:?}: {witness:?}");
+        assert_eq!(control.covers(told.0, told.1), expected, "{told:?}");
+    }
+
+    /// Checks what is written of a policy for the control's Rego.
+    #[track_caller]
+    pub(crate) fn check_parameters(
+        control: &dyn Translate,
+        psp: &PodSecurityPolicy,
+        expected: &Value,
+    ) {
+        assert_eq!(json!(control.parameters(&psp.spec)), *expected);
+    }
+
+    /// Checks what a policy fills in: field, place and mutator, with the name, direction and pod of each caveat.
+    #[track_caller]
+    pub(crate) fn check_defaults(
+        control: &dyn Translate,
+        psp: &PodSecurityPolicy,
+        kubernetes: (u32, u32),
+        expected: &[&str],
+    ) {
+        let kubernetes = Version::new(kubernetes.0, kubernetes.1);
+        let defaults = control.defaults(&psp.spec, kubernetes);
+        let actual: Vec<String> = defaults.iter().map(default_text).collect();
+        assert_eq!(actual, expected);
+    }
+
+    #[track_caller]
+    fn default_text(it: &DefaultValue) -> String {
+        let mutation = it.mutation.as_ref().map(mutation_text);
+        let mutation = mutation.as_deref().unwrap_or("nothing");
+        format!("{} in {:?}: {mutation}", it.field, it.place)
+    }
+
+    #[track_caller]
+    fn mutation_text(it: &Mutation) -> String {
+        let unless = it.unless.unwrap_or("nothing");
+        let mut res = format!(
+            "{:?} on {:?} of {} = {} unless {unless}",
+            it.kind, it.level, it.location, it.value
+        );
+        for it in &it.caveats {
+            let words = it.why.split(' ').count();
+            assert!(words > 5 && !it.why.ends_with('.'), "{}", it.why);
+            res += &format!("; {} {:?} {}", it.name, it.direction, it.pod);
+        }
+        res
     }
 
     /// Checks that the control leaves a pod as it is.

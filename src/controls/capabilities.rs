@@ -336,7 +336,8 @@ mod tests {
 
     use super::*;
     use crate::controls::testing::{
-        check, check_mutation, check_unchanged, contexts, owned, policy,
+        check, check_covers, check_defaults, check_mutation, check_parameters, check_unchanged,
+        contexts, owned, policy,
     };
 
     fn lists(allowed: &[&str], default_add: &[&str], required_drop: &[&str]) -> PodSecurityPolicy {
@@ -417,6 +418,7 @@ mod tests {
         let path = "spec.containers[0].securityContext.capabilities";
         for (capabilities, value) in [
             (json!({}), "[]core.Capability(nil)"),
+            (json!({ "drop": null }), "[]core.Capability(nil)"),
             (json!({ "drop": [] }), "[]core.Capability{}"),
             (
                 json!({ "drop": ["A", "B"] }),
@@ -432,11 +434,69 @@ mod tests {
             "{path}: Invalid value: \"null\": \
              required capabilities are not set on the securityContext"
         );
-        check(
-            &Capabilities,
-            &psp,
-            contexts(&json!({}), &json!(null)),
-            &[&error],
-        );
+        let without = contexts(&json!({}), &json!(null));
+        check(&Capabilities, &psp, without.clone(), &[&error]);
+        let adds = lists(&[], &["A"], &[]);
+        check(&Capabilities, &adds, without.clone(), &[&error]);
+        check(&Capabilities, &lists(&[], &[], &[]), without, &[]);
+    }
+
+    #[test]
+    fn a_policy_covers_another_that_may_add_less_and_must_drop_more() {
+        let none = lists(&[], &[], &[]);
+        for (wide, narrow, covers) in [
+            (none.clone(), none.clone(), true),
+            (lists(&["*"], &[], &[]), none.clone(), true),
+            (lists(&["*"], &[], &[]), lists(&["*"], &[], &[]), true),
+            (lists(&["KILL"], &[], &[]), lists(&["*"], &[], &[]), false),
+            (lists(&["KILL"], &[], &[]), lists(&["KILL"], &[], &[]), true),
+            (none.clone(), lists(&["KILL"], &[], &[]), false),
+            (lists(&["KILL"], &[], &[]), lists(&[], &["KILL"], &[]), true),
+            (none.clone(), lists(&[], &["KILL"], &[]), false),
+            (lists(&[], &["KILL"], &[]), lists(&[], &["KILL"], &[]), true),
+            (lists(&[], &["KILL"], &[]), none.clone(), false),
+            (lists(&[], &["*"], &[]), lists(&["*"], &["*"], &[]), false),
+            (none.clone(), lists(&[], &[], &["KILL"]), true),
+            (lists(&[], &[], &["KILL"]), none, false),
+            (
+                lists(&["*"], &[], &["KILL"]),
+                lists(&["*"], &[], &["KILL", "MKNOD"]),
+                true,
+            ),
+        ] {
+            check_covers(&Capabilities, &wide, &narrow, covers);
+        }
+    }
+
+    #[test]
+    fn the_lists_travel_sorted() {
+        let psp = lists(&["B", "A"], &["D", "C"], &["F", "E"]);
+        let expected = json!({
+            "allowedCapabilities": ["A", "B"],
+            "defaultAddCapabilities": ["C", "D"],
+            "requiredDropCapabilities": ["E", "F"],
+        });
+        check_parameters(&Capabilities, &psp, &expected);
+    }
+
+    #[test]
+    fn what_is_added_needs_a_container_without_capabilities_and_what_is_dropped_does_not() {
+        let add = "spec.defaultAddCapabilities in Containers([\"capabilities\", \"add\"]): \
+            ModifySet on Containers of securityContext.capabilities.add = [\"A\"] \
+            unless securityContext.capabilities; default-only-without-capabilities Stricter \
+            {\"spec\":{\"containers\":[{\"securityContext\":{\"capabilities\":{}}}]}}";
+        let drop = "spec.requiredDropCapabilities in Containers([\"capabilities\", \"drop\"]): \
+            ModifySet on Containers of securityContext.capabilities.drop = [\"B\"] \
+            unless nothing; lists-not-rewritten Differs \
+            {\"spec\":{\"containers\":[{\"securityContext\":{\"capabilities\":{\"drop\":[\"KILL\",\"KILL\"]}}}]}}";
+        for (default_add, required_drop, expected) in [
+            (&[][..], &[][..], &[][..]),
+            (&["A"], &[], &[add]),
+            (&[], &["B"], &[drop]),
+            (&["A"], &["B"], &[add, drop]),
+        ] {
+            let psp = lists(&[], default_add, required_drop);
+            check_defaults(&Capabilities, &psp, (1, 24), expected);
+        }
     }
 }

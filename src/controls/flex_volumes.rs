@@ -88,7 +88,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, owned, policy};
+    use crate::controls::testing::{check, check_covers, check_parameters, owned, policy};
 
     #[test]
     fn a_driver_must_be_listed_even_where_all_volumes_are_allowed() {
@@ -108,5 +108,43 @@ mod tests {
             it.allowed_flex_volumes = owned(&["other"]);
         });
         check(&FlexVolumes, &psp, pod("example/cifs"), &[]);
+    }
+
+    #[test]
+    fn a_policy_covers_another_whose_drivers_it_allows() {
+        for (wide, narrow, covers) in [
+            (&[][..], &[][..], true),
+            (&[], &["a"], true),
+            (&["a"], &[], false),
+            (&["a", "b"], &["a"], true),
+            (&["a"], &["a", "b"], false),
+        ] {
+            let [wide, narrow] =
+                [wide, narrow].map(|drivers| policy(|it| it.allowed_flex_volumes = owned(drivers)));
+            check_covers(&FlexVolumes, &wide, &narrow, covers);
+        }
+    }
+
+    #[test]
+    fn a_policy_without_such_volumes_is_covered_whatever_it_lists() {
+        for (volumes, covers) in [(["secret"], true), (["flexVolume"], false), (["*"], false)] {
+            let wide = policy(|it| it.allowed_flex_volumes = owned(&["a"]));
+            let narrow = policy(|it| {
+                it.allowed_flex_volumes = owned(&["b"]);
+                it.volumes = owned(&volumes);
+            });
+            assert_eq!(FlexVolumes.covers(&wide.spec, &narrow.spec), covers);
+        }
+    }
+
+    #[test]
+    fn the_drivers_travel_sorted_and_each_once() {
+        let psp = policy(|it| it.allowed_flex_volumes = owned(&["b", "a", "b"]));
+        let entries = json!([{ "driver": "a" }, { "driver": "b" }]);
+        check_parameters(
+            &FlexVolumes,
+            &psp,
+            &json!({ "allowedFlexVolumes": entries }),
+        );
     }
 }

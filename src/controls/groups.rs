@@ -271,7 +271,8 @@ mod tests {
 
     use super::*;
     use crate::controls::testing::{
-        check, check_mutation, check_unchanged, contexts, policy, ranges,
+        check, check_covers, check_defaults, check_mutation, check_parameters, check_unchanged,
+        contexts, policy, ranges,
     };
 
     fn must(ends: &[(i64, i64)]) -> GroupStrategy {
@@ -285,9 +286,9 @@ mod tests {
     #[test]
     fn defaults_are_lower_ends_of_first_ranges() {
         let psp = policy(|it| {
-            it.fs_group = must(&[(5, 5), (1, 2)]);
-            it.supplemental_groups = must(&[(6, 9)]);
-            it.run_as_group = must(&[(7, 9)]);
+            it.fs_group = must(&[(5, 8), (1, 2)]);
+            it.supplemental_groups = must(&[(6, 9), (1, 2)]);
+            it.run_as_group = must(&[(7, 9), (1, 2)]);
         });
         let pod = json!({ "supplementalGroups": [6], "fsGroup": 5 });
         let after = contexts(&pod, &json!({ "runAsGroup": 7 }));
@@ -377,5 +378,84 @@ mod tests {
                 &errors,
             );
         }
+    }
+
+    #[test]
+    fn a_policy_covers_another_with_narrower_ranges_and_no_looser_rule() {
+        let any = GroupStrategy::RunAsAny;
+        let ends = [(5, 9)];
+        for (wide, narrow, covers) in [
+            (any.clone(), any.clone(), true),
+            (any.clone(), may(&ends), true),
+            (any.clone(), must(&ends), true),
+            (may(&ends), any.clone(), false),
+            (may(&ends), may(&[(6, 8)]), true),
+            (may(&ends), must(&[(6, 8)]), true),
+            (may(&ends), may(&[(5, 10)]), false),
+            (may(&ends), must(&[(4, 9)]), false),
+            (must(&ends), any, false),
+            (must(&ends), may(&ends), false),
+            (must(&ends), must(&ends), true),
+            (must(&ends), must(&[(5, 10)]), false),
+        ] {
+            let run_as_group = |strategy| policy(|it| it.run_as_group = strategy);
+            let fs_group = |strategy| policy(|it| it.fs_group = strategy);
+            let supplemental_groups = |strategy| policy(|it| it.supplemental_groups = strategy);
+            for of in [
+                &run_as_group as &dyn Fn(GroupStrategy) -> PodSecurityPolicy,
+                &fs_group,
+                &supplemental_groups,
+            ] {
+                check_covers(&Groups, &of(wide.clone()), &of(narrow.clone()), covers);
+            }
+        }
+    }
+
+    #[test]
+    fn the_strategies_travel_with_their_ranges_in_order() {
+        let psp = policy(|it| {
+            it.run_as_group = must(&[(7, 9), (1, 2)]);
+            it.supplemental_groups = may(&[(6, 6)]);
+        });
+        let first = json!([{ "min": 7, "max": 9 }, { "min": 1, "max": 2 }]);
+        let expected = json!({
+            "runAsGroup": { "rule": "MustRunAs", "ranges": first },
+            "supplementalGroups": { "rule": "MayRunAs", "ranges": [{ "min": 6, "max": 6 }] },
+            "fsGroup": { "rule": "RunAsAny" },
+        });
+        check_parameters(&Groups, &psp, &expected);
+    }
+
+    #[test]
+    fn must_run_as_alone_fills_in() {
+        let run_as_group = "spec.runAsGroup in Containers([\"runAsGroup\"]): \
+            Assign on Pod of securityContext.runAsGroup = 7 \
+            unless securityContext.runAsGroup; default-on-pod Differs {}";
+        let supplemental_groups = "spec.supplementalGroups \
+            in Pod([\"spec\", \"securityContext\", \"supplementalGroups\"]): \
+            Assign on Pod of securityContext.supplementalGroups = [6] \
+            unless securityContext.supplementalGroups";
+        let fs_group = "spec.fsGroup in Pod([\"spec\", \"securityContext\", \"fsGroup\"]): \
+            Assign on Pod of securityContext.fsGroup = 5 unless securityContext.fsGroup";
+        let psp = policy(|it| {
+            it.run_as_group = must(&[(7, 9), (1, 2)]);
+            it.supplemental_groups = must(&[(6, 9), (1, 2)]);
+            it.fs_group = must(&[(5, 9), (1, 2)]);
+        });
+        let all = [run_as_group, supplemental_groups, fs_group];
+        check_defaults(&Groups, &psp, (1, 24), &all);
+        let psp = policy(|it| {
+            it.run_as_group = may(&[(7, 9)]);
+            it.supplemental_groups = may(&[(6, 9)]);
+            it.fs_group = may(&[(5, 9)]);
+        });
+        check_defaults(&Groups, &psp, (1, 24), &[]);
+    }
+
+    #[test]
+    fn the_ends_of_ranges_and_what_is_outside_are_tried_beside_the_usual_groups() {
+        assert_eq!(boundaries(&must(&[(5, 9)])), [0, 1, 4, 5, 9, 10, 1000]);
+        assert_eq!(boundaries(&may(&[(0, 0)])), [0, 1, 1000]);
+        assert_eq!(boundaries(&GroupStrategy::RunAsAny), [0, 1, 1000]);
     }
 }

@@ -84,7 +84,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, policy};
+    use crate::controls::testing::{check, check_covers, check_parameters, policy};
 
     #[test]
     fn each_namespace_needs_its_own_permission() {
@@ -112,5 +112,38 @@ mod tests {
         let psp = policy(|it| it.host_pid = false);
         let pod = json!({ "spec": { "shareProcessNamespace": true, "hostPID": false } });
         check(&HostNamespaces, &psp, pod, &[]);
+    }
+
+    #[test]
+    fn a_policy_covers_another_that_allows_no_more() {
+        let all = [(false, false), (true, false), (false, true), (true, true)];
+        for (wide, narrow, covers) in [
+            (all[3], all, [true, true, true, true]),
+            (all[2], all, [true, false, true, false]),
+            (all[1], all, [true, true, false, false]),
+            (all[0], all, [true, false, false, false]),
+        ] {
+            let namespaces = |(host_pid, host_ipc)| {
+                policy(|it| {
+                    it.host_pid = host_pid;
+                    it.host_ipc = host_ipc;
+                })
+            };
+            for (narrow, covers) in narrow.into_iter().zip(covers) {
+                check_covers(
+                    &HostNamespaces,
+                    &namespaces(wide),
+                    &namespaces(narrow),
+                    covers,
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn each_namespace_travels_by_its_name() {
+        let psp = policy(|it| it.host_ipc = false);
+        let expected = json!({ "hostPID": true, "hostIPC": false });
+        check_parameters(&HostNamespaces, &psp, &expected);
     }
 }

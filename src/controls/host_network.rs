@@ -135,7 +135,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, policy};
+    use crate::controls::testing::{check, check_covers, check_parameters, policy};
 
     fn ports(ports: &[i64]) -> serde_json::Value {
         let ports: Vec<_> = ports.iter().map(|it| json!({ "hostPort": it })).collect();
@@ -153,9 +153,9 @@ mod tests {
                  Host port {port} is not allowed to be used. Allowed ports: [80,8000-9000]"
             )
         };
-        let errors = [error(81), error(7999)];
+        let errors = [error(1), error(81), error(7999)];
         let errors = errors.each_ref().map(String::as_str);
-        check(&HostNetwork, &psp, ports(&[81, 7999]), &errors);
+        check(&HostNetwork, &psp, ports(&[1, 81, 7999]), &errors);
     }
 
     #[test]
@@ -181,5 +181,51 @@ mod tests {
             Invalid value: true: Host network is not allowed to be used";
         let pod = json!({ "spec": { "hostNetwork": true } });
         check(&HostNetwork, &psp, pod, &[error]);
+    }
+
+    #[test]
+    fn a_policy_covers_another_with_narrower_ranges_that_allows_no_more() {
+        let of = |host_network, ranges: &[(i32, i32)]| {
+            let ranges = ranges.iter().map(|(min, max)| HostPortRange {
+                min: *min,
+                max: *max,
+            });
+            policy(|it| {
+                it.host_network = host_network;
+                it.host_ports = ranges.collect();
+            })
+        };
+        let one = &[(80, 90)][..];
+        for (wide, narrow, covers) in [
+            (of(true, one), of(true, one), true),
+            (of(true, one), of(false, one), true),
+            (of(false, one), of(false, one), true),
+            (of(false, one), of(true, one), false),
+            (of(true, one), of(true, &[]), true),
+            (of(true, &[]), of(true, one), false),
+            (of(true, one), of(true, &[(81, 89)]), true),
+            (of(true, one), of(true, &[(79, 90)]), false),
+            (of(true, one), of(true, &[(80, 91)]), false),
+            (of(true, &[(1, 2), (80, 90)]), of(true, one), true),
+            (of(true, one), of(true, &[(80, 90), (1, 2)]), false),
+            // No port is in a range that is turned round.
+            (of(true, &[]), of(true, &[(9, 1)]), true),
+            (of(true, &[]), of(true, &[(9, 9)]), false),
+        ] {
+            check_covers(&HostNetwork, &wide, &narrow, covers);
+        }
+    }
+
+    #[test]
+    fn the_ranges_travel_in_order() {
+        let psp = policy(|it| {
+            it.host_ports = vec![
+                HostPortRange { min: 9, max: 10 },
+                HostPortRange { min: 1, max: 2 },
+            ];
+        });
+        let ports = json!([{ "min": 9, "max": 10 }, { "min": 1, "max": 2 }]);
+        let expected = json!({ "hostNetwork": true, "hostPorts": ports });
+        check_parameters(&HostNetwork, &psp, &expected);
     }
 }

@@ -154,7 +154,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, policy};
+    use crate::controls::testing::{check, check_covers, check_parameters, owned, policy};
 
     fn entries(entries: &[(&str, bool)]) -> PodSecurityPolicy {
         let entries = entries.iter().map(|(prefix, read_only)| AllowedHostPath {
@@ -198,6 +198,7 @@ mod tests {
     fn a_prefix_with_two_slashes_at_its_end_keeps_one() {
         check_path(&entries(&[("/foo//", false)]), "/foo/bar", false);
         check_path(&entries(&[("/foo//", false)]), "/foo//", true);
+        check_path(&entries(&[("/foo//", false)]), "/foo/", false);
     }
 
     #[test]
@@ -231,5 +232,49 @@ mod tests {
         let mut psp = entries(&[("/foo", false)]);
         psp.spec.volumes = vec!["secret".to_owned()];
         check_path(&psp, "/bar", true);
+    }
+
+    #[test]
+    fn a_policy_covers_another_whose_entries_it_has_at_least_as_writable() {
+        for (wide, narrow, covers) in [
+            (vec![], vec![], true),
+            (vec![], vec![("/a", false)], true),
+            (vec![("/a", false)], vec![], false),
+            (vec![("/a", false)], vec![("/a", false)], true),
+            (vec![("/a", false)], vec![("/a", true)], true),
+            (vec![("/a", true)], vec![("/a", true)], true),
+            (vec![("/a", true)], vec![("/a", false)], false),
+            (vec![("/a", false)], vec![("/b", true)], false),
+            (vec![("/a", false), ("/b", true)], vec![("/b", true)], true),
+            (
+                vec![("/a", false)],
+                vec![("/a", false), ("/b", true)],
+                false,
+            ),
+            (vec![("/a", true)], vec![("/b", true), ("/a", true)], false),
+        ] {
+            check_covers(&HostPaths, &entries(&wide), &entries(&narrow), covers);
+        }
+    }
+
+    #[test]
+    fn a_policy_without_host_paths_is_covered_whatever_it_lists() {
+        for (volumes, covers) in [(["secret"], true), (["hostPath"], false), (["*"], false)] {
+            let mut narrow = entries(&[("/b", false)]);
+            narrow.spec.volumes = owned(&volumes);
+            // It is `volumes` that refuses such pods.
+            let wide = entries(&[("/a", false)]);
+            assert_eq!(HostPaths.covers(&wide.spec, &narrow.spec), covers);
+        }
+    }
+
+    #[test]
+    fn the_entries_travel_sorted_and_each_once() {
+        let psp = entries(&[("/b", true), ("/a", false), ("/b", true)]);
+        let paths = json!([
+            { "pathPrefix": "/a", "readOnly": false },
+            { "pathPrefix": "/b", "readOnly": true },
+        ]);
+        check_parameters(&HostPaths, &psp, &json!({ "allowedHostPaths": paths }));
     }
 }

@@ -126,7 +126,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, check_mutation, check_unchanged, contexts, policy};
+    use crate::controls::testing::{
+        check, check_covers, check_defaults, check_mutation, check_parameters, check_unchanged,
+        contexts, policy,
+    };
 
     #[test]
     fn an_absent_value_becomes_the_default_or_what_is_not_allowed() {
@@ -175,5 +178,69 @@ mod tests {
                 &errors,
             );
         }
+    }
+
+    #[test]
+    fn a_policy_covers_another_that_allows_no_more_and_leaves_as_little_open() {
+        let of = |allow, default| {
+            policy(|it| {
+                it.allow_privilege_escalation = allow;
+                it.default_allow_privilege_escalation = default;
+            })
+        };
+        let open = of(true, None);
+        let set = of(true, Some(true));
+        let unset = of(true, Some(false));
+        let forbidden = of(false, None);
+        for (wide, narrow, covers) in [
+            (&open, &open, true),
+            (&open, &set, true),
+            (&open, &forbidden, true),
+            (&set, &set, true),
+            (&set, &unset, true),
+            (&set, &forbidden, true),
+            (&set, &open, false),
+            (&forbidden, &forbidden, true),
+            (&forbidden, &of(false, Some(false)), true),
+            (&forbidden, &open, false),
+            (&forbidden, &set, false),
+        ] {
+            check_covers(&PrivilegeEscalation, wide, narrow, covers);
+        }
+    }
+
+    #[test]
+    fn a_default_that_is_there_travels_and_comes_before_what_is_not_allowed() {
+        let of = |allow, default| {
+            policy(|it| {
+                it.allow_privilege_escalation = allow;
+                it.default_allow_privilege_escalation = default;
+            })
+        };
+        let written = |field: &str, value: bool| {
+            let location = "securityContext.allowPrivilegeEscalation";
+            format!(
+                "spec.{field} in Containers([\"allowPrivilegeEscalation\"]): \
+                 Assign on Containers of {location} = {value} unless {location}"
+            )
+        };
+        let psp = of(true, None);
+        check_parameters(
+            &PrivilegeEscalation,
+            &psp,
+            &json!({ "allowPrivilegeEscalation": true }),
+        );
+        check_defaults(&PrivilegeEscalation, &psp, (1, 24), &[]);
+        let psp = of(false, None);
+        let default = written("allowPrivilegeEscalation", false);
+        check_defaults(&PrivilegeEscalation, &psp, (1, 24), &[&default]);
+        let psp = of(false, Some(true));
+        let expected = json!({
+            "allowPrivilegeEscalation": false,
+            "defaultAllowPrivilegeEscalation": true,
+        });
+        check_parameters(&PrivilegeEscalation, &psp, &expected);
+        let default = written("defaultAllowPrivilegeEscalation", true);
+        check_defaults(&PrivilegeEscalation, &psp, (1, 24), &[&default]);
     }
 }

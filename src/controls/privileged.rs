@@ -78,7 +78,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, contexts, policy};
+    use crate::controls::testing::{check, check_covers, check_parameters, contexts, policy};
 
     #[test]
     fn only_a_policy_that_says_so_allows_privileged_containers() {
@@ -111,5 +111,26 @@ mod tests {
                 &format!("spec.ephemeralContainers[0].securityContext.privileged: {problem}"),
             ],
         );
+    }
+
+    #[test]
+    fn a_policy_covers_another_that_allows_no_more() {
+        for (wide, narrow, covers) in [
+            (true, true, true),
+            (true, false, true),
+            (false, false, true),
+            (false, true, false),
+        ] {
+            let [wide, narrow] = [wide, narrow].map(|value| policy(|it| it.privileged = value));
+            check_covers(&Privileged, &wide, &narrow, covers);
+        }
+    }
+
+    #[test]
+    fn the_permission_travels_as_it_is() {
+        for value in [true, false] {
+            let psp = policy(|it| it.privileged = value);
+            check_parameters(&Privileged, &psp, &json!({ "privileged": value }));
+        }
     }
 }

@@ -187,3 +187,68 @@ pub(super) fn around(
 
 /// The highest user or group id that an API server accepts.
 pub(super) const HIGHEST_ID: i64 = i32::MAX as i64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controls::testing::{contexts, pod};
+
+    #[track_caller]
+    fn check_probe(probe: &Probe, before: Value, after: Value) {
+        let mut pod = pod(before);
+        for at in pod.container_refs() {
+            probe.apply(&mut pod, at);
+        }
+        assert_eq!(pod, self::pod(after));
+    }
+
+    #[test]
+    fn only_changes_to_containers_are_about_them() {
+        for (probe, expected) in [
+            (Probe::pod(&["spec", "hostPID"], true), true),
+            (Probe::annotation("a", "b"), true),
+            (Probe::volume("secret", json!({}), None), true),
+            (Probe::volume("secret", json!({}), Some(true)), false),
+            (Probe::security("privileged", true), false),
+            (Probe::container_annotation("a/", "b"), false),
+            (
+                Probe::annotation("a", "b").and(Probe::security("privileged", true)),
+                false,
+            ),
+        ] {
+            assert_eq!(probe.is_about_the_pod(), expected, "{probe}");
+        }
+    }
+
+    #[test]
+    fn null_removes() {
+        let before = contexts(&json!({ "fsGroup": 1, "runAsUser": 2 }), &json!({}));
+        let after = contexts(&json!({ "runAsUser": 2 }), &json!({}));
+        let probe = Probe::pod_security("fsGroup", Value::Null);
+        check_probe(&probe, before, after);
+    }
+
+    #[test]
+    fn a_volume_takes_the_place_of_an_earlier_one_and_is_mounted_if_asked_for() {
+        let kept = json!({ "name": "kept", "emptyDir": {} });
+        let [earlier, later] = [json!({}), json!({ "path": "/" })]
+            .map(|it| json!({ "name": "probe", "hostPath": it }));
+        let before = json!({ "spec": {
+            "containers": [{ "name": "app" }], "volumes": [kept, earlier],
+        } });
+        let with = |container: Value| json!({ "spec": { "containers": [container], "volumes": [kept, later] } });
+        let probe = Probe::volume("hostPath", json!({ "path": "/" }), None);
+        check_probe(&probe, before.clone(), with(json!({ "name": "app" })));
+        let probe = Probe::volume("hostPath", json!({ "path": "/" }), Some(false));
+        let mount = json!({ "name": "probe", "mountPath": "/probe", "readOnly": false });
+        let after = with(json!({ "name": "app", "volumeMounts": [mount] }));
+        check_probe(&probe, before, after);
+    }
+
+    #[test]
+    fn values_lie_on_both_sides_of_each_end_sorted_and_within_limits() {
+        let ranges = [(20, 30), (3, 10)];
+        assert_eq!(around(ranges, &[11, 7], 3, 30), [3, 7, 10, 11, 19, 20, 30]);
+        assert_eq!(around([(i64::MIN, i64::MAX)], &[], 0, 9), [0_i64; 0]);
+    }
+}

@@ -95,7 +95,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, contexts, owned, policy};
+    use crate::controls::testing::{
+        check, check_covers, check_parameters, contexts, owned, policy,
+    };
 
     #[test]
     fn the_list_is_literal_and_an_absent_type_is_the_default() {
@@ -119,5 +121,27 @@ mod tests {
         check(&ProcMount, &psp, unset, &[&error("Default")]);
         check(&ProcMount, &psp, default, &[&error("Default")]);
         check(&ProcMount, &psp, unmasked, &[]);
+    }
+
+    #[test]
+    fn a_policy_covers_another_whose_types_it_allows() {
+        let [none, default, both] = [&[][..], &["Default"], &["Default", "Unmasked"]]
+            .map(|types| policy(|it| it.allowed_proc_mount_types = owned(types)));
+        for (wide, narrow, covers) in [
+            (&default, &none, true),
+            (&default, &default, true),
+            (&both, &default, true),
+            (&none, &default, false),
+            (&default, &both, false),
+        ] {
+            check_covers(&ProcMount, wide, narrow, covers);
+        }
+    }
+
+    #[test]
+    fn the_types_travel_sorted() {
+        let psp = policy(|it| it.allowed_proc_mount_types = owned(&["Unmasked", "Default"]));
+        let expected = json!({ "allowedProcMountTypes": ["Default", "Unmasked"] });
+        check_parameters(&ProcMount, &psp, &expected);
     }
 }

@@ -117,7 +117,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, check_mutation, check_unchanged, contexts, policy};
+    use crate::controls::testing::{
+        check, check_covers, check_defaults, check_mutation, check_parameters, check_unchanged,
+        contexts, policy,
+    };
 
     #[test]
     fn a_policy_that_wants_it_defaults_it_and_refuses_the_opposite() {
@@ -150,5 +153,33 @@ mod tests {
             check_unchanged(&ReadOnlyRootFilesystem, &policy(|_| {}), pod.clone());
             check(&ReadOnlyRootFilesystem, &policy(|_| {}), pod, &[]);
         }
+    }
+
+    #[test]
+    fn a_policy_covers_another_that_asks_for_no_less() {
+        for (wide, narrow, covers) in [
+            (false, false, true),
+            (false, true, true),
+            (true, true, true),
+            (true, false, false),
+        ] {
+            let [wide, narrow] =
+                [wide, narrow].map(|value| policy(|it| it.read_only_root_filesystem = value));
+            check_covers(&ReadOnlyRootFilesystem, &wide, &narrow, covers);
+        }
+    }
+
+    #[test]
+    fn the_wish_travels_and_is_a_default() {
+        let psp = policy(|it| it.read_only_root_filesystem = true);
+        let expected = json!({ "readOnlyRootFilesystem": true });
+        check_parameters(&ReadOnlyRootFilesystem, &psp, &expected);
+        let location = "securityContext.readOnlyRootFilesystem";
+        let default = format!(
+            "spec.readOnlyRootFilesystem in Containers([\"readOnlyRootFilesystem\"]): \
+             Assign on Containers of {location} = true unless {location}"
+        );
+        check_defaults(&ReadOnlyRootFilesystem, &psp, (1, 24), &[&default]);
+        check_defaults(&ReadOnlyRootFilesystem, &policy(|_| {}), (1, 24), &[]);
     }
 }

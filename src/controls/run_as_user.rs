@@ -208,7 +208,8 @@ mod tests {
 
     use super::*;
     use crate::controls::testing::{
-        check, check_mutation, check_unchanged, contexts, policy, ranges,
+        check, check_covers, check_defaults, check_mutation, check_parameters, check_unchanged,
+        contexts, policy, ranges,
     };
 
     fn must() -> PodSecurityPolicy {
@@ -304,5 +305,62 @@ mod tests {
                 &[&error],
             );
         }
+    }
+
+    #[test]
+    fn a_policy_covers_another_with_narrower_ranges_and_none_of_another_rule() {
+        let any = policy(|_| {});
+        let must = |ends: &[(i64, i64)]| {
+            let strategy = RunAsUserStrategy::MustRunAs(ranges(ends));
+            policy(|it| it.run_as_user = strategy)
+        };
+        let two = must(&[(100, 200), (1, 5)]);
+        for (wide, narrow, covers) in [
+            (&any, &any, true),
+            (&any, &non_root(), true),
+            (&any, &two, true),
+            (&non_root(), &non_root(), true),
+            (&non_root(), &any, false),
+            (&two, &any, false),
+            (&two, &non_root(), false),
+            (&two, &two, true),
+            (&two, &must(&[(1, 5)]), true),
+            (&two, &must(&[(100, 200), (2, 4)]), true),
+            (&two, &must(&[(100, 200), (1, 6)]), false),
+            (&two, &must(&[(99, 200)]), false),
+            (&two, &must(&[(100, 201)]), false),
+        ] {
+            check_covers(&RunAsUser, wide, narrow, covers);
+        }
+        // A user in the ranges passes with `runAsNonRoot: false`, which no probe has on top.
+        assert!(!RunAsUser.covers(&non_root().spec, &two.spec));
+    }
+
+    #[test]
+    fn the_strategy_travels_with_its_ranges_in_order() {
+        let two = json!([{ "min": 100, "max": 200 }, { "min": 1, "max": 5 }]);
+        for (psp, strategy) in [
+            (must(), json!({ "rule": "MustRunAs", "ranges": two })),
+            (non_root(), json!({ "rule": "MustRunAsNonRoot" })),
+            (policy(|_| {}), json!({ "rule": "RunAsAny" })),
+        ] {
+            check_parameters(&RunAsUser, &psp, &json!({ "runAsUser": strategy }));
+        }
+    }
+
+    #[test]
+    fn the_default_is_written_on_the_pod() {
+        let written = |member: &str, value: &str| {
+            let location = format!("securityContext.{member}");
+            format!(
+                "spec.runAsUser in Containers([\"{member}\"]): Assign on Pod of {location} = {value} \
+                 unless {location}; default-on-pod Differs {{}}"
+            )
+        };
+        let user = written("runAsUser", "100");
+        check_defaults(&RunAsUser, &must(), (1, 24), &[&user]);
+        let mark = written("runAsNonRoot", "true");
+        check_defaults(&RunAsUser, &non_root(), (1, 24), &[&mark]);
+        check_defaults(&RunAsUser, &policy(|_| {}), (1, 24), &[]);
     }
 }

@@ -134,7 +134,10 @@ mod tests {
 
     use super::*;
     use crate::api::policy::RuntimeClassStrategy;
-    use crate::controls::testing::{check, check_mutation, check_unchanged, owned, policy};
+    use crate::controls::testing::{
+        check, check_covers, check_defaults, check_mutation, check_parameters, check_unchanged,
+        owned, policy,
+    };
 
     fn classes(allowed: &[&str], default: Option<&str>) -> PodSecurityPolicy {
         policy(|it| {
@@ -172,5 +175,49 @@ mod tests {
         let error = "spec.runtimeClassName: Invalid value: \"b\"";
         check(&RuntimeClass, &classes(&["a"], None), pod("b"), &[error]);
         check(&RuntimeClass, &classes(&[], Some("b")), pod("b"), &[error]);
+    }
+
+    #[test]
+    fn a_policy_covers_another_whose_classes_it_allows() {
+        let none = policy(|_| {});
+        let star = classes(&["*"], None);
+        let one = classes(&["a"], None);
+        let default = classes(&["a"], Some("a"));
+        for (wide, narrow, covers) in [
+            (&none, &none, true),
+            (&none, &one, true),
+            (&one, &none, false),
+            (&star, &star, true),
+            (&star, &one, true),
+            (&one, &star, false),
+            (&one, &one, true),
+            (&classes(&["a", "b"], None), &one, true),
+            (&one, &classes(&["a", "b"], None), false),
+            (&one, &default, true),
+            (&default, &default, true),
+            (&default, &one, false),
+            (&classes(&["*"], Some("a")), &star, false),
+        ] {
+            check_covers(&RuntimeClass, wide, narrow, covers);
+        }
+    }
+
+    #[test]
+    fn the_strategy_travels_with_its_default() {
+        let psp = classes(&["b", "a"], Some("a"));
+        let strategy = json!({
+            "allowedRuntimeClassNames": ["a", "b"],
+            "defaultRuntimeClassName": "a",
+        });
+        check_parameters(&RuntimeClass, &psp, &json!({ "runtimeClass": strategy }));
+        let strategy = json!({ "allowedRuntimeClassNames": ["a"] });
+        let expected = json!({ "runtimeClass": strategy });
+        check_parameters(&RuntimeClass, &classes(&["a"], None), &expected);
+        check_parameters(&RuntimeClass, &policy(|_| {}), &json!({}));
+        let default = "spec.runtimeClass in Pod([\"spec\", \"runtimeClassName\"]): \
+            Assign on Pod of runtimeClassName = \"a\" unless runtimeClassName";
+        check_defaults(&RuntimeClass, &psp, (1, 24), &[default]);
+        check_defaults(&RuntimeClass, &classes(&["a"], None), (1, 24), &[]);
+        check_defaults(&RuntimeClass, &policy(|_| {}), (1, 24), &[]);
     }
 }

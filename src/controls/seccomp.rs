@@ -258,7 +258,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::controls::testing::{check, check_mutation, check_unchanged, contexts, policy};
+    use crate::controls::testing::{
+        check, check_covers, check_defaults, check_mutation, check_parameters, check_unchanged,
+        contexts, policy,
+    };
 
     const POD_PATH: &str = "pod.metadata.annotations[seccomp.security.alpha.kubernetes.io/pod]";
     const CONTAINER_PATH: &str =
@@ -333,6 +336,8 @@ mod tests {
         for listed in ["runtime/default", "docker/default"] {
             for used in ["runtime/default", "docker/default"] {
                 check(&Seccomp, &profiles(Some(listed), ""), on_pod(used), &[]);
+                let listed = format!("localhost/x,{listed}");
+                check(&Seccomp, &profiles(Some(&listed), ""), on_pod(used), &[]);
             }
         }
     }
@@ -383,5 +388,154 @@ mod tests {
         check(&Seccomp, &psp, pod, &[&error]);
         let pod = annotated(&annotations, &json!({}), &field("RuntimeDefault"));
         check(&Seccomp, &psp, pod, &[]);
+    }
+
+    #[test]
+    fn a_policy_covers_another_whose_profiles_it_allows() {
+        for (wide, narrow, covers) in [
+            (None, None, true),
+            (None, Some("runtime/default"), false),
+            (Some("runtime/default"), None, false),
+            (Some("*"), None, true),
+            (Some("*"), Some("runtime/default"), true),
+            (Some("*"), Some("*"), true),
+            (Some("runtime/default"), Some("*"), false),
+            (Some("runtime/default"), Some("docker/default"), true),
+            (
+                Some("runtime/default,localhost/x"),
+                Some("localhost/x"),
+                true,
+            ),
+            (
+                Some("localhost/x"),
+                Some("runtime/default,localhost/x"),
+                false,
+            ),
+        ] {
+            check_covers(&Seccomp, &profiles(wide, ""), &profiles(narrow, ""), covers);
+        }
+    }
+
+    #[test]
+    fn a_policy_that_leaves_a_profile_open_is_not_covered_by_one_that_fills_it_in() {
+        let default = "localhost/x";
+        for (wide, narrow, covers) in [
+            ("", "", true),
+            ("", default, true),
+            (default, default, true),
+            (default, "", false),
+        ] {
+            let [wide, narrow] = [wide, narrow].map(|it| profiles(Some("*"), it));
+            check_covers(&Seccomp, &wide, &narrow, covers);
+        }
+    }
+
+    #[test]
+    fn the_strategy_travels_with_both_names_of_the_runtime_s_profile() {
+        let psp = profiles(Some("unconfined,runtime/default"), "unconfined");
+        let strategy = json!({
+            "allowedProfileNames": ["docker/default", "runtime/default", "unconfined"],
+            "defaultProfileName": "unconfined",
+        });
+        check_parameters(&Seccomp, &psp, &json!({ "seccomp": strategy }));
+        let strategy = json!({ "allowedProfileNames": [] });
+        let expected = json!({ "seccomp": strategy });
+        check_parameters(&Seccomp, &profiles(None, ""), &expected);
+    }
+
+    #[test]
+    fn the_default_is_written_as_a_field() {
+        let written = |value: &str, caveats: &str| {
+            let location = "securityContext.seccompProfile";
+            format!(
+                "metadata.annotations[seccomp.security.alpha.kubernetes.io/defaultProfileName] \
+                 in Pod([\"metadata\", \"annotations\", \"{SECCOMP_POD}\"]): \
+                 Assign on Pod of {location} = {value} unless {location}{caveats}"
+            )
+        };
+        let alone = |direction: &str, profile: &str| {
+            let pod = json!({ "metadata": { "annotations": { SECCOMP_POD: profile } } });
+            format!("; annotation-alone {direction} {pod}")
+        };
+        let runtime = "{\"type\":\"RuntimeDefault\"}";
+        let new_name = "; default-by-its-new-name Differs {}";
+        let default = "runtime/default";
+        for (allowed, default, kubernetes, value, caveats) in [
+            (None, default, (1, 24), runtime, String::new()),
+            // Both names say the same.
+            (
+                Some("docker/default"),
+                default,
+                (1, 24),
+                runtime,
+                String::new(),
+            ),
+            (Some("odd"), default, (1, 24), runtime, String::new()),
+            (
+                Some("runtime/default,localhost/x"),
+                default,
+                (1, 26),
+                runtime,
+                alone("Stricter", "localhost/x"),
+            ),
+            (
+                Some("runtime/default,localhost/x"),
+                default,
+                (1, 27),
+                runtime,
+                alone("Differs", "localhost/x"),
+            ),
+            (
+                Some("*"),
+                default,
+                (1, 24),
+                runtime,
+                alone("Stricter", "unconfined"),
+            ),
+            (
+                None,
+                "docker/default",
+                (1, 24),
+                runtime,
+                new_name.to_owned(),
+            ),
+            (
+                None,
+                "unconfined",
+                (1, 24),
+                "{\"type\":\"Unconfined\"}",
+                String::new(),
+            ),
+        ] {
+            let expected = written(value, &caveats);
+            let psp = profiles(allowed, default);
+            check_defaults(&Seccomp, &psp, kubernetes, &[&expected]);
+        }
+        check_defaults(&Seccomp, &profiles(Some("*"), ""), (1, 24), &[]);
+    }
+
+    #[test]
+    fn a_mutator_is_safe_unless_the_policy_allows_its_value_and_not_its_own_default() {
+        let value = json!({ "type": "Unconfined" });
+        let mutation = Mutation::on_pod("securityContext.seccompProfile", value);
+        for (allowed, default, safe) in [
+            (None, "", true),
+            (None, "runtime/default", true),
+            (Some("*"), "", true),
+            (Some("*"), "runtime/default", true),
+            (Some("runtime/default"), "", true),
+            (Some("unconfined"), "", false),
+            (Some("unconfined"), "runtime/default", false),
+            (Some("unconfined,runtime/default"), "runtime/default", true),
+            (Some("unconfined"), "unconfined", true),
+            (Some("unconfined,"), "", true),
+        ] {
+            let psp = profiles(allowed, default);
+            let told = (allowed, default);
+            assert_eq!(Seccomp.is_safe(&psp.spec, &mutation), safe, "{told:?}");
+        }
+        let none = Mutation::on_pod("securityContext.seccompProfile", json!({}));
+        assert!(Seccomp.is_safe(&profiles(None, "").spec, &none));
+        assert!(!Seccomp.is_safe(&profiles(None, "unconfined").spec, &none));
     }
 }

@@ -24,7 +24,7 @@ use super::defaults::{DefaultValue, Mutation, Place};
 use super::probe::Probe;
 use super::translate::{Parameters, Translate, parameters};
 use super::{Control, FieldError, Semantics, quoted};
-use crate::api::core::{Container, ContainerRef, Pod};
+use crate::api::core::{Container, Pod};
 use crate::api::policy::{
     PodSecurityPolicy, PodSecurityPolicySpec, SeLinuxOptions, SeLinuxStrategy,
 };
@@ -85,15 +85,6 @@ impl Semantics for SeLinux {
             && pod.security("seLinuxOptions").is_none()
         {
             pod.set_security("seLinuxOptions", to_json(options));
-        }
-    }
-
-    fn mutate_container(&self, psp: &PodSecurityPolicy, pod: &mut Pod, at: ContainerRef) {
-        if let SeLinuxStrategy::MustRunAs(options) = &psp.spec.se_linux
-            && let Some(container) = pod.container(at)
-            && container.effective("seLinuxOptions").is_none()
-        {
-            pod.set_container_security(at, "seLinuxOptions", to_json(options));
         }
     }
 
@@ -235,7 +226,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, check_mutation, check_unchanged, contexts, policy};
+    use crate::controls::testing::{
+        check, check_covers, check_defaults, check_mutation, check_parameters, check_unchanged,
+        contexts, policy,
+    };
 
     fn must(user: &str, role: &str, type_: &str, level: &str) -> PodSecurityPolicy {
         let options = SeLinuxOptions {
@@ -329,5 +323,75 @@ mod tests {
             contexts(&json!({}), &json!({})),
             &[],
         );
+    }
+
+    #[test]
+    fn a_policy_covers_another_of_the_same_context_and_any_covers_all() {
+        let any = policy(|_| {});
+        let one = must("u", "r", "t", "s0");
+        for (wide, narrow, covers) in [
+            (&any, &any, true),
+            (&any, &one, true),
+            (&one, &one, true),
+            (&one, &any, false),
+            (&one, &must("u", "r", "t", "s1"), false),
+        ] {
+            check_covers(&SeLinux, wide, narrow, covers);
+        }
+    }
+
+    #[test]
+    fn each_member_is_told_with_its_own_value() {
+        let pod = options(&json!({ "user": "w", "role": "y", "type": "z", "level": "s1" }));
+        let paths = ["spec.securityContext", "spec.containers[0].securityContext"];
+        let errors: Vec<String> = paths
+            .into_iter()
+            .flat_map(|path| {
+                [
+                    ("level", "s1", "s0"),
+                    ("role", "y", "r"),
+                    ("type", "z", "t"),
+                    ("user", "w", "u"),
+                ]
+                .map(|(key, actual, expected)| {
+                    format!(
+                        "{path}.seLinuxOptions.{key}: Invalid value: \"{actual}\": must be {expected}"
+                    )
+                })
+            })
+            .collect();
+        let errors: Vec<&str> = errors.iter().map(String::as_str).collect();
+        let pod = contexts(&pod, &json!({}));
+        check(&SeLinux, &must("u", "r", "t", "s0"), pod, &errors);
+    }
+
+    #[test]
+    fn all_members_travel_and_those_that_say_something_are_defaults() {
+        let written = |value: &Value| {
+            let location = "securityContext.seLinuxOptions";
+            format!(
+                "spec.seLinux in Pod([\"spec\", \"securityContext\", \"seLinuxOptions\"]): \
+                 Assign on Pod of {location} = {value} unless {location}"
+            )
+        };
+        for (psp, all, said) in [
+            (
+                must("u", "r", "t", "s0"),
+                json!({ "user": "u", "role": "r", "type": "t", "level": "s0" }),
+                json!({ "level": "s0", "role": "r", "type": "t", "user": "u" }),
+            ),
+            (
+                must("", "r", "", ""),
+                json!({ "user": "", "role": "r", "type": "", "level": "" }),
+                json!({ "role": "r" }),
+            ),
+        ] {
+            let strategy = json!({ "rule": "MustRunAs", "seLinuxOptions": all });
+            check_parameters(&SeLinux, &psp, &json!({ "seLinux": strategy }));
+            check_defaults(&SeLinux, &psp, (1, 24), &[&written(&said)]);
+        }
+        let expected = json!({ "seLinux": { "rule": "RunAsAny" } });
+        check_parameters(&SeLinux, &policy(|_| {}), &expected);
+        check_defaults(&SeLinux, &policy(|_| {}), (1, 24), &[]);
     }
 }

@@ -115,7 +115,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, contexts, owned, policy};
+    use crate::controls::testing::{
+        check, check_covers, check_parameters, contexts, owned, policy,
+    };
 
     #[track_caller]
     fn check_sysctl(forbidden: &[&str], unsafe_: &[&str], name: &str, problem: Option<&str>) {
@@ -170,5 +172,41 @@ mod tests {
             "a.b",
             Some("unsafe sysctl \"a.b\" is not allowed"),
         );
+    }
+
+    #[test]
+    fn a_policy_covers_another_that_forbids_more_and_allows_less() {
+        for (wide, narrow, covers) in [
+            ([&[][..], &[][..]], [&[][..], &[][..]], true),
+            ([&[], &["*"]], [&[], &["a.b"]], true),
+            ([&[], &["a.b"]], [&[], &["*"]], false),
+            ([&[], &["a.b", "a.c"]], [&[], &["a.c"]], true),
+            ([&[], &["a.c"]], [&[], &["a.b", "a.c"]], false),
+            ([&["a.b"], &["*"]], [&[], &["*"]], false),
+            ([&[], &["*"]], [&["a.b"], &["*"]], true),
+            ([&["a.b"], &["*"]], [&["a.b", "a.c"], &["*"]], true),
+            ([&["a.b", "a.c"], &["*"]], [&["a.b"], &["*"]], false),
+        ] {
+            let [wide, narrow] = [wide, narrow].map(|[forbidden, unsafe_]| {
+                policy(|it| {
+                    it.forbidden_sysctls = owned(forbidden);
+                    it.allowed_unsafe_sysctls = owned(unsafe_);
+                })
+            });
+            check_covers(&Sysctls, &wide, &narrow, covers);
+        }
+    }
+
+    #[test]
+    fn the_lists_travel_sorted_and_each_once() {
+        let psp = policy(|it| {
+            it.allowed_unsafe_sysctls = owned(&["b", "a", "b"]);
+            it.forbidden_sysctls = owned(&["d", "c"]);
+        });
+        let expected = json!({
+            "allowedUnsafeSysctls": ["a", "b"],
+            "forbiddenSysctls": ["c", "d"],
+        });
+        check_parameters(&Sysctls, &psp, &expected);
     }
 }

@@ -90,3 +90,14 @@ pub(super) fn split(annotation: &str) -> Vec<String> {
 pub(super) fn allows_volume(psp: &PodSecurityPolicySpec, volume_type: &str) -> bool {
     has(&psp.volumes, ALL) || has(&psp.volumes, volume_type)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controls::testing::owned;
+
+    #[test]
+    fn a_set_is_sorted_and_has_each_string_once() {
+        assert_eq!(sorted(&owned(&["b", "a", "b"])), ["a", "b"]);
+    }
+}

@@ -229,7 +229,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controls::testing::{check, owned, policy};
+    use crate::controls::testing::{check, check_covers, check_parameters, owned, policy};
 
     #[track_caller]
     fn check_volume(allowed: &[&str], source: Value, refused_type: Option<&str>) {
@@ -296,6 +296,8 @@ mod tests {
         check_volume(&["projected"], volume.clone(), None);
         check_volume(&["configMap", "downwardAPI"], volume, Some("projected"));
         check_volume(&["secret"], token_volume(&json!([])), None);
+        let null = json!([{ "serviceAccountToken": { "path": "token" }, "configMap": null }]);
+        check_volume(&["secret"], token_volume(&null), None);
     }
 
     #[test]
@@ -310,6 +312,10 @@ mod tests {
             json!({ "downwardAPI": { "items": [item("namespace", "v2", "metadata.namespace")] } }),
             json!({ "downwardAPI": { "items": [item("namespace", "v1", "metadata.name")] } }),
             json!({ "downwardAPI": { "items": [{ "path": "namespace" }] } }),
+            json!({ "downwardAPI": { "items": [
+                item("namespace", "v1", "metadata.namespace"),
+                item("name", "v1", "metadata.name"),
+            ] } }),
         ] {
             check_volume(
                 &["secret"],
@@ -317,5 +323,56 @@ mod tests {
                 Some("projected"),
             );
         }
+    }
+
+    #[test]
+    fn a_policy_covers_another_whose_types_it_allows() {
+        for (wide, narrow, covers) in [
+            (&["*"][..], &["*"][..], true),
+            (&["*"], &["nfs"], true),
+            (&["nfs"], &["*"], false),
+            (&["nfs", "secret"], &["nfs"], true),
+            (&["nfs"], &["nfs", "secret"], false),
+            (&["nfs"], &[], true),
+        ] {
+            let [wide, narrow] = [wide, narrow].map(|types| policy(|it| it.volumes = owned(types)));
+            check_covers(&Volumes, &wide, &narrow, covers);
+        }
+    }
+
+    #[test]
+    fn of_two_sources_the_plugin_takes_the_one_that_it_looks_for_first() {
+        let source = json!({ "emptyDir": {}, "hostPath": { "path": "/" } });
+        check_volume(&["emptyDir"], source, Some("hostPath"));
+    }
+
+    #[test]
+    fn the_types_travel_sorted() {
+        let psp = policy(|it| it.volumes = owned(&["secret", "nfs"]));
+        check_parameters(&Volumes, &psp, &json!({ "volumes": ["nfs", "secret"] }));
+    }
+
+    #[test]
+    fn of_three_items_one_alone_is_a_token_volume_s() {
+        let sources: Vec<Value> = nearly_tokens().collect();
+        let passes = |source: &&Value| {
+            let volume = json!({ "name": "v", "projected": { "sources": [source] } });
+            let pod = crate::controls::testing::pod(json!({ "spec": { "volumes": [volume] } }));
+            pod.volumes().all(|it| may_be_token_volume(&it))
+        };
+        let passing: Vec<String> = sources
+            .iter()
+            .filter(passes)
+            .map(Value::to_string)
+            .collect();
+        assert_eq!(sources.len(), 8);
+        assert_eq!(
+            passing,
+            [
+                r#"{"serviceAccountToken":{"expirationSeconds":3600,"path":"token"}}"#,
+                r#"{"configMap":{"name":"kube-root-ca.crt"}}"#,
+                r#"{"downwardAPI":{"items":[{"fieldRef":{"apiVersion":"v1","fieldPath":"metadata.namespace"},"path":"namespace"}]}}"#,
+            ]
+        );
     }
 }

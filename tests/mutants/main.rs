@@ -3,7 +3,8 @@
 //! `rego` changes the text of the libraries and puts the questions of the tables and others to each changed text.
 //! `rust` writes a copy of the crate that holds all changes to `src/controls` at once, each switched on by a variable of the
 //! environment, and runs the tests of that.
-//! `survivors.yaml` has the changes that mean the same, with the reason; any other that nothing notices is a failure.
+//! `survivors.yaml` has the changes that mean the same, with the reason; any other that nothing notices is a failure, and so is
+//! an entry of it that does not survive.
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -15,6 +16,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -56,13 +58,65 @@ struct Survivor {
     why: String,
 }
 
-/// What became of the mutants.
-#[derive(Debug, Default)]
+impl Survivor {
+    fn is(&self, it: &Mutant) -> bool {
+        (&self.file, &self.before, &self.after) == (&it.file, &it.before, &it.after)
+    }
+}
+
+/// What became of the changes to one file.
+#[derive(Debug)]
 pub(crate) struct Outcome {
+    pub(crate) file: String,
     pub(crate) killed: usize,
     /// Changes that do not compile.
     pub(crate) invalid: usize,
     pub(crate) survived: Vec<Mutant>,
+    pub(crate) took: Duration,
+}
+
+/// Tells of each file what became of its changes, as soon as it is known.
+#[derive(Debug)]
+pub(crate) struct Report {
+    known: Vec<Survivor>,
+    complaints: usize,
+}
+
+impl Report {
+    fn is_known(&self, mutant: &Mutant) -> bool {
+        self.known.iter().any(|it| it.is(mutant))
+    }
+
+    pub(crate) fn tell(&mut self, outcome: &Outcome) {
+        let (same, survived): (Vec<&Mutant>, Vec<&Mutant>) =
+            outcome.survived.iter().partition(|it| self.is_known(it));
+        for it in &survived {
+            println!(
+                "survived: {}:{}: `{}` as `{}`",
+                it.file, it.line, it.before, it.after
+            );
+        }
+        let of_file = self.known.iter().filter(|it| it.file == outcome.file);
+        let gone: Vec<&Survivor> = of_file
+            .filter(|known| !same.iter().any(|it| known.is(it)))
+            .collect();
+        for it in &gone {
+            println!(
+                "listed, but noticed or gone: {}: `{}` as `{}`",
+                it.file, it.before, it.after
+            );
+        }
+        println!(
+            "{}: {} killed, {} mean the same, {} survived; {} more do not compile ({} s)",
+            outcome.file,
+            outcome.killed,
+            same.len(),
+            survived.len(),
+            outcome.invalid,
+            outcome.took.as_secs()
+        );
+        self.complaints += survived.len() + gone.len();
+    }
 }
 
 fn main() -> ExitCode {
@@ -72,41 +126,22 @@ fn main() -> ExitCode {
         [kind, filter] => (kind.as_str(), filter.as_str()),
         _ => ("", ""),
     };
-    let outcome = match kind {
-        "rego" => rego::run(filter),
-        "rust" => rust::run(filter),
+    let known =
+        fs::read_to_string(root().join("tests/mutants/survivors.yaml")).expect("it is there");
+    let mut report = Report {
+        known: serde_yaml::from_str(&known).expect("it is a list of survivors"),
+        complaints: 0,
+    };
+    match kind {
+        "rego" => rego::run(&mut report, filter),
+        "rust" => rust::run(&mut report, filter),
         _ => {
             println!("usage: cargo test --test mutants -- rego|rust [PART OF A FILE'S NAME]");
             return ExitCode::from(2);
         }
-    };
-    report(&outcome.expect("the mutants can be tried"))
-}
-
-fn report(outcome: &Outcome) -> ExitCode {
-    let known =
-        fs::read_to_string(root().join("tests/mutants/survivors.yaml")).expect("it is there");
-    let known: Vec<Survivor> = serde_yaml::from_str(&known).expect("it is a list of survivors");
-    let (expected, unexpected): (Vec<&Mutant>, Vec<&Mutant>) =
-        outcome.survived.iter().partition(|mutant| {
-            known.iter().any(|it| {
-                (&it.file, &it.before, &it.after) == (&mutant.file, &mutant.before, &mutant.after)
-            })
-        });
-    for it in &unexpected {
-        println!(
-            "survived: {}:{}: `{}` as `{}`",
-            it.file, it.line, it.before, it.after
-        );
     }
-    println!(
-        "{} killed, {} mean the same, {} survived; {} more do not compile",
-        outcome.killed,
-        expected.len(),
-        unexpected.len(),
-        outcome.invalid
-    );
-    ExitCode::from(u8::from(!unexpected.is_empty()))
+    .expect("the mutants can be tried");
+    ExitCode::from(u8::from(report.complaints > 0))
 }
 
 pub(crate) fn root() -> &'static Path {

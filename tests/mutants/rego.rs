@@ -2,13 +2,15 @@
 //!
 //! Nothing is built anew: the changed text takes the place of the library in the rendered ConstraintTemplate.
 
+use std::time::Instant;
+
 use psp2gatekeeper::manifest::Manifest;
 use rayon::prelude::*;
 use regex::Regex;
 use serde_yaml::Value;
 
 use crate::questions::{Golden, Group, golden, people, tables};
-use crate::{Mutant, Outcome, files};
+use crate::{Mutant, Outcome, Report, files};
 
 /// Operators and calls with what is put in their place, outside of strings.
 const SWAPS: &[(&str, &str)] = &[
@@ -45,7 +47,7 @@ const SWAPS: &[(&str, &str)] = &[
 /// # Errors
 ///
 /// When the questions cannot be made.
-pub(crate) fn run(filter: &str) -> anyhow::Result<Outcome> {
+pub(crate) fn run(report: &mut Report, filter: &str) -> anyhow::Result<()> {
     let mut groups = tables()?;
     groups.push(people()?);
     for group in &groups {
@@ -57,17 +59,23 @@ pub(crate) fn run(filter: &str) -> anyhow::Result<Outcome> {
         );
     }
     let golden = golden()?;
-    let mut outcome = Outcome::default();
     for (file, text) in files("templates/rego/lib", "rego") {
         if !file.contains(filter) {
             continue;
         }
+        let start = Instant::now();
         let mutants = mutants(&file, &text);
         let fates: Vec<Fate> = mutants
             .par_iter()
             .map(|(_, changed)| try_text(&groups, &golden, &file, &text, changed))
             .collect();
-        println!("{file}: {} changes", mutants.len());
+        let mut outcome = Outcome {
+            file,
+            killed: 0,
+            invalid: 0,
+            survived: Vec::new(),
+            took: start.elapsed(),
+        };
         for ((mutant, _), fate) in mutants.into_iter().zip(fates) {
             match fate {
                 Fate::Killed => outcome.killed += 1,
@@ -75,8 +83,9 @@ pub(crate) fn run(filter: &str) -> anyhow::Result<Outcome> {
                 Fate::Survived => outcome.survived.push(mutant),
             }
         }
+        report.tell(&outcome);
     }
-    Ok(outcome)
+    Ok(())
 }
 
 enum Fate {

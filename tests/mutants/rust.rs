@@ -3,16 +3,17 @@
 //! What is not changed: the names that a control has, its probes, and what macros are given.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::env;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use rayon::prelude::*;
 use serde_json::Value;
 
-use crate::{Mutant, Outcome, files, root};
+use crate::{Mutant, Outcome, Report, files, root};
 use edits::Edits;
 
 mod edits;
@@ -29,14 +30,8 @@ const COPIED: &[&str] = &[
 ];
 /// The variable that switches a change on.
 const VARIABLE: &str = "MUTANT";
-/// Tests that are asked when those of the control itself notice nothing.
-const TESTS: &[&str] = &[
-    "conformance",
-    "differential",
-    "golden",
-    "mutators",
-    "losses",
-];
+/// Tests that are asked beside those in the control's own file.
+const TESTS: &[&str] = &["conformance", "golden", "mutators", "losses"];
 /// Seconds after which a test is taken to have noticed that something is wrong.
 const PATIENCE: &str = "300";
 
@@ -45,7 +40,7 @@ const PATIENCE: &str = "300";
 /// # Errors
 ///
 /// When the copy cannot be made or built.
-pub(crate) fn run(filter: &str) -> anyhow::Result<Outcome> {
+pub(crate) fn run(report: &mut Report, filter: &str) -> anyhow::Result<()> {
     let folder = root().join("target/mutants/crate");
     let mut refused = BTreeSet::new();
     let (mutants, programs) = loop {
@@ -54,48 +49,54 @@ pub(crate) fn run(filter: &str) -> anyhow::Result<Outcome> {
             Built::Programs(programs) => break (mutants, programs),
             Built::Refused(places) => {
                 let before = refused.len();
-                refused.extend(places);
+                refused.extend(places.iter().flat_map(|it| &it.numbers));
+                if refused.len() == before {
+                    refused.extend(near(&mutants, &places));
+                }
                 if refused.len() == before {
                     bail!("the copy does not compile, whatever is left out");
                 }
             }
         }
     };
-    println!(
-        "{} changes; none at {} places that do not compile",
-        mutants.len(),
-        refused.len()
-    );
-    if let Some(name) = noticed_by(&folder, &programs, 0, "")? {
+    if let Some(name) = noticed_by(&folder, &programs, 0, &trials(""))? {
         bail!("without a change {name} must succeed");
     }
-    let fates: Vec<(Mutant, Option<String>)> = mutants
-        .into_par_iter()
-        .enumerate()
-        .map(|(index, mutant)| {
-            let stem = mutant.file.trim_end_matches(".rs").to_owned();
-            let by = noticed_by(&folder, &programs, index + 1, &stem)?;
-            Ok((mutant, by))
-        })
-        .collect::<anyhow::Result<_>>()?;
-    let mut outcome = Outcome {
-        invalid: refused.len(),
-        ..Outcome::default()
-    };
-    for (mutant, by) in fates {
-        match by {
-            Some(_) => outcome.killed += 1,
-            None => outcome.survived.push(mutant),
-        }
+    let mut by_file: BTreeMap<String, Vec<(usize, Mutant)>> = BTreeMap::new();
+    for (index, mutant) in mutants.into_iter().enumerate() {
+        let of_file = by_file.entry(mutant.file.clone()).or_default();
+        of_file.push((index + 1, mutant));
     }
-    Ok(outcome)
+    for (file, mutants) in by_file {
+        let start = Instant::now();
+        let (mutants, invalid): (Vec<_>, Vec<_>) =
+            mutants.into_iter().partition(|it| !refused.contains(&it.0));
+        let stem = file.trim_end_matches(".rs");
+        let fates: Vec<(Mutant, Option<&str>)> = mutants
+            .into_par_iter()
+            .map(|(number, mutant)| {
+                let by = noticed_by(&folder, &programs, number, &trials(stem))?;
+                Ok((mutant, by))
+            })
+            .collect::<anyhow::Result<_>>()?;
+        let (killed, survived): (Vec<_>, Vec<_>) =
+            fates.into_iter().partition(|(_, by)| by.is_some());
+        report.tell(&Outcome {
+            killed: killed.len(),
+            invalid: invalid.len(),
+            survived: survived.into_iter().map(|it| it.0).collect(),
+            took: start.elapsed(),
+            file,
+        });
+    }
+    Ok(())
 }
 
-/// Writes the crate with all changes; the number of a change is its place in what is returned, from 1.
+/// Writes the crate with all changes that are not refused; the number of a change is its place in what is returned, from 1.
 fn write_copy(
     folder: &Path,
     filter: &str,
-    refused: &BTreeSet<(String, usize)>,
+    refused: &BTreeSet<usize>,
 ) -> anyhow::Result<Vec<Mutant>> {
     fs::create_dir_all(folder)?;
     for name in ["Cargo.toml", "Cargo.lock"] {
@@ -114,8 +115,7 @@ fn write_copy(
     let mut mutants = Vec::new();
     for (file, text) in files("src/controls", "rs") {
         let changed = if file.contains(filter) {
-            let skip = |line: usize| refused.contains(&(file.clone(), line));
-            let mut edits = Edits::new(&file, &text, &mut mutants, &skip);
+            let mut edits = Edits::new(&file, &text, &mut mutants, refused);
             edits.read()?;
             edits.text()
         } else {
@@ -142,8 +142,43 @@ pub fn mutant(number: usize) -> bool {
 enum Built {
     /// The test programs by name.
     Programs(BTreeMap<String, String>),
-    /// Files of `src/controls` and lines that do not compile.
-    Refused(Vec<(String, usize)>),
+    /// What does not compile.
+    Refused(Vec<Place>),
+}
+
+/// The error of a value that is used after it was moved: its place is not the change's.
+const MOVED: &str = "E0382";
+
+/// A place in a file of `src/controls` that a message of the compiler points at.
+struct Place {
+    file: String,
+    line: usize,
+    /// The changes at the place, if it is what the message is about.
+    numbers: Vec<usize>,
+}
+
+/// The changes near the places: what moves a value is told of, and not the `return` after it that is gone.
+fn near(mutants: &[Mutant], places: &[Place]) -> Vec<usize> {
+    let is_near = |it: &Mutant| {
+        places
+            .iter()
+            .any(|place| place.file == it.file && (place.line..place.line + 3).contains(&it.line))
+    };
+    let numbers = (1..).zip(mutants).filter(|(_, it)| is_near(it));
+    numbers.map(|(number, _)| number).collect()
+}
+
+/// The numbers of the switches in the range, or else of the one that precedes it most closely.
+fn switches(text: &str, range: Range<usize>) -> Vec<usize> {
+    const SWITCH: &str = "crate::mutant(";
+    let number = |after: &str| after.split_once(')')?.0.parse().ok();
+    let inside = text.get(range.clone()).unwrap_or_default();
+    let mut res: Vec<usize> = inside.split(SWITCH).skip(1).filter_map(number).collect();
+    if res.is_empty() {
+        let before = text.get(..range.start).unwrap_or_default();
+        res.extend(before.rsplit_once(SWITCH).and_then(|it| number(it.1)));
+    }
+    res
 }
 
 fn build(folder: &Path) -> anyhow::Result<Built> {
@@ -173,9 +208,18 @@ fn build(folder: &Path) -> anyhow::Result<Built> {
             for span in spans.into_iter().flatten() {
                 let file = span["file_name"].as_str().unwrap_or_default();
                 let line = usize::try_from(span["line_start"].as_u64().unwrap_or_default())?;
-                if let Some(file) = file.strip_prefix("src/controls/") {
-                    // What moves a value is told of, and not the `return` after it that is gone.
-                    refused.extend((line..line + 3).map(|it| (file.to_owned(), it)));
+                if let Some(name) = file.strip_prefix("src/controls/") {
+                    let [start, end] = ["byte_start", "byte_end"]
+                        .map(|it| usize::try_from(span[it].as_u64().unwrap_or_default()));
+                    let text = fs::read_to_string(folder.join(file))?;
+                    let is_told =
+                        span["is_primary"] == true && message["message"]["code"]["code"] != MOVED;
+                    let numbers = is_told.then_some(switches(&text, start?..end?));
+                    refused.push(Place {
+                        file: name.to_owned(),
+                        line,
+                        numbers: numbers.unwrap_or_default(),
+                    });
                 }
             }
         }
@@ -186,30 +230,42 @@ fn build(folder: &Path) -> anyhow::Result<Built> {
     Ok(Built::Refused(refused))
 }
 
-/// The first test that fails with the change of this number; those of the control come first.
-fn noticed_by(
+/// The test programs to run with what part of them, the fastest first.
+///
+/// They are those of the control itself, so that a change is noticed where it is made; what has no table is asked of all.
+fn trials(stem: &str) -> Vec<(&'static str, &str)> {
+    let has_table = root()
+        .join(format!("tests/conformance/{stem}.yaml"))
+        .exists();
+    let own = if has_table { stem } else { "" };
+    vec![
+        ("psp2gatekeeper", "controls::"),
+        ("mutators", ""),
+        ("golden", own),
+        ("conformance", own),
+        ("psp2gatekeeper", ""),
+        ("losses", ""),
+    ]
+}
+
+/// The first test program that fails with the change of this number.
+fn noticed_by<'a>(
     folder: &Path,
     programs: &BTreeMap<String, String>,
     number: usize,
-    stem: &str,
-) -> anyhow::Result<Option<String>> {
-    let unit = format!("controls::{stem}");
-    let mut trials = vec![("psp2gatekeeper", unit.as_str()), ("conformance", stem)];
-    trials.push(("psp2gatekeeper", ""));
-    trials.extend(TESTS.iter().map(|it| (*it, "")));
+    trials: &[(&'a str, &str)],
+) -> anyhow::Result<Option<&'a str>> {
     for (name, filter) in trials {
-        let program = programs.get(name).context("it is built")?;
+        let program = programs.get(*name).context("it is built")?;
         let status = Command::new("timeout")
             .args([PATIENCE, program.as_str(), filter])
             .current_dir(folder)
             .env(VARIABLE, number.to_string())
-            .env_remove("DIFFERENTIAL_CASES")
-            .envs(env::vars().filter(|(key, _)| key == "DIFFERENTIAL_SEED"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status()?;
         if !status.success() {
-            return Ok(Some(name.to_owned()));
+            return Ok(Some(*name));
         }
     }
     Ok(None)
