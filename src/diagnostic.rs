@@ -194,3 +194,15 @@ impl fmt::Display for Diagnostic {
         f.write_str(&self.message)
     }
 }
+
+/// Returns a text from the input as one line, without what a terminal would obey.
+pub fn printable(text: &str) -> String {
+    let escaped = |it: char| {
+        if it.is_control() {
+            it.escape_debug().to_string()
+        } else {
+            it.to_string()
+        }
+    };
+    text.chars().map(escaped).collect()
+}

@@ -500,6 +500,28 @@ fn resolve_narrows_down_to_who_asks_for_what() {
 }
 
 #[test]
+fn the_table_of_resolve_has_nothing_that_a_terminal_obeys() {
+    let input = r#"{"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "policy/v1beta1", "kind": "PodSecurityPolicy", "metadata": {"name": "open"},
+         "spec": {"runAsUser": {"rule": "RunAsAny"}, "seLinux": {"rule": "RunAsAny"},
+                  "fsGroup": {"rule": "RunAsAny"}, "supplementalGroups": {"rule": "RunAsAny"}}},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "open"},
+         "rules": [{"apiGroups": ["policy"], "resources": ["podsecuritypolicies"], "verbs": ["use"]}]},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "open"},
+         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "open"},
+         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "al\u001b[2Jice"}]}]}"#;
+    let run = with_stdin(&["resolve", "-f", "-"], input).succeeded();
+    assert!(run.stdout.contains(r"al\u{1b}[2Jice"), "{}", run.stdout);
+}
+
+#[test]
+fn a_gatekeeper_that_does_not_know_what_is_written_is_refused() {
+    let run = psp2gatekeeper(&["migrate", "-f", CLUSTER, "--gatekeeper-version", "3.9"]);
+    run.failed("3.10 or later");
+    psp2gatekeeper(&["migrate", "-f", CLUSTER, "--gatekeeper-version", "v3.10.0"]).succeeded();
+}
+
+#[test]
 fn a_proc_mount_type_that_the_api_server_resets_is_no_disagreement() {
     let pod = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"pod","namespace":"kube-system"},"spec":{"serviceAccountName":"kube-proxy","containers":[{"name":"app","image":"app","securityContext":{"procMount":"Unmasked"}}]}}"#;
     let run = with_stdin(&["review", "-f", CLUSTER, "--requests", "-"], pod).succeeded();

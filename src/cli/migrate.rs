@@ -26,6 +26,9 @@ use crate::version::Version;
 /// The release of Gatekeeper that the output is for, where nobody says.
 pub(crate) const GATEKEEPER: Version = Version::new(3, 23);
 
+/// The first release of Gatekeeper with `mutations.gatekeeper.sh/v1`, which the mutators are.
+const OLDEST_GATEKEEPER: Version = Version::new(3, 10);
+
 /// The release of Kubernetes that the output is for, where nobody says.
 pub(crate) const KUBERNETES: Version = Version::new(1, 24);
 
@@ -197,12 +200,21 @@ pub(crate) struct TargetArgs {
     max_mutators: usize,
 
     /// The release of Gatekeeper that the output is for; mutators can be kept to new pods since 3.23.
-    #[arg(long, default_value_t = GATEKEEPER, value_name = "VERSION")]
+    #[arg(long, default_value_t = GATEKEEPER, value_name = "VERSION", value_parser = gatekeeper_version)]
     gatekeeper_version: Version,
 
     /// The release of Kubernetes that the output is for; AppArmor profiles are fields since 1.30.
     #[arg(long, default_value_t = KUBERNETES, value_name = "VERSION")]
     kubernetes_version: Version,
+}
+
+fn gatekeeper_version(text: &str) -> anyhow::Result<Version> {
+    let res: Version = text.parse()?;
+    anyhow::ensure!(
+        res >= OLDEST_GATEKEEPER,
+        "Gatekeeper {res} does not know what is written; it must be {OLDEST_GATEKEEPER} or later"
+    );
+    Ok(res)
 }
 
 impl TargetArgs {

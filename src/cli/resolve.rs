@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::admission::UserInfo;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::{ExitStatus, Output, Ui};
+use crate::diagnostic::printable;
 use crate::input::Inventory;
 use crate::rbac::{SubjectKey, service_account_user};
 use crate::report::API_VERSION;
@@ -192,12 +193,13 @@ fn table(rows: &[Row], ui: &mut Ui<'_>) -> anyhow::Result<()> {
             .iter()
             .map(|it| format!("{} to {}", it.binding, it.role))
             .collect();
-        lines.push([
+        let cells = [
             row.namespace.clone(),
             name,
             row.policies.join(","),
             through.join(", "),
-        ]);
+        ];
+        lines.push(cells.map(|it| printable(&it)));
     }
     let width = |column: usize| {
         lines

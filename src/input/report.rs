@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use crate::api::meta::ObjectRef;
-use crate::diagnostic::{Diagnostic, Location};
+use crate::diagnostic::{Diagnostic, Location, printable};
 
 use super::decode::{Mismatch, UnknownField};
 use super::locator::Locator;
@@ -135,16 +135,4 @@ pub(super) fn called(object: &ObjectRef) -> String {
     } else {
         object.to_string()
     }
-}
-
-/// A message as one line, without what a terminal would obey.
-fn printable(message: &str) -> String {
-    let escaped = |it: char| {
-        if it.is_control() {
-            it.escape_debug().to_string()
-        } else {
-            it.to_string()
-        }
-    };
-    message.chars().map(escaped).collect()
 }
