@@ -60,6 +60,8 @@ pub struct Inventory {
     pub service_accounts: BTreeMap<(String, String), Value>,
     /// Pods and objects with a pod template, in the order of the input.
     pub workloads: Vec<Workload>,
+    /// Whether the API server is known to run with the feature gate `ProcMountType`.
+    pub proc_mount_type: bool,
     /// How many objects of each kind were read, by kind.
     pub read: BTreeMap<String, usize>,
     /// How many objects were left aside because their kind does not matter here, by kind.

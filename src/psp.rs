@@ -109,11 +109,11 @@ impl<'a> PspAdmission<'a> {
     pub fn new(inventory: &'a Inventory) -> Self {
         let policies = inventory.policies.iter();
         let policies: BTreeMap<_, _> = policies.map(|it| (it.name.as_str(), it)).collect();
-        // Whether the API server ran with the feature gate `ProcMountType` shows in the policies: without it they have no
-        // other list. With it, and no other list all the same, another type passes neither phase, so that nobody notices.
-        let proc_mount_type = policies
-            .values()
-            .any(|it| it.spec.allowed_proc_mount_types != ["Default"]);
+        // Without the feature gate `ProcMountType` no policy is stored with another list.
+        let proc_mount_type = inventory.proc_mount_type
+            || policies
+                .values()
+                .any(|it| it.spec.allowed_proc_mount_types != ["Default"]);
         Self {
             policies,
             authorizer: Authorizer::new(inventory),

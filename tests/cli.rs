@@ -532,6 +532,14 @@ fn a_proc_mount_type_that_the_api_server_resets_is_no_disagreement() {
     ] {
         assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
     }
+    let gate = ["--feature-gates", "ProcMountType=true"];
+    let arguments = [&["review", "-f", CLUSTER, "--requests", "-"], &gate[..]].concat();
+    let run = with_stdin(&arguments, pod).succeeded();
+    assert!(
+        run.stdout.contains("Gatekeeper forbids it"),
+        "{}",
+        run.stdout
+    );
 }
 
 #[test]

@@ -234,6 +234,7 @@ impl Gathering {
 
     pub(super) fn finish(self) -> Inventory {
         let mut inventory = Inventory {
+            proc_mount_type: self.options.proc_mount_type,
             read: self.read,
             ignored: self.ignored,
             ..Inventory::default()
