@@ -422,16 +422,19 @@ pub(crate) mod testing {
     #[track_caller]
     fn mutation_text(it: &Mutation) -> String {
         let unless = it.unless.unwrap_or("nothing");
-        let mut res = format!(
-            "{:?} on {:?} of {} = {} unless {unless}",
-            it.kind, it.level, it.location, it.value
-        );
-        for it in &it.caveats {
+        let caveats = it.caveats.iter().map(|it| {
             let words = it.why.split(' ').count();
             assert!(words > 5 && !it.why.ends_with('.'), "{}", it.why);
-            res += &format!("; {} {:?} {}", it.name, it.direction, it.pod);
-        }
-        res
+            format!("; {} {:?} {}", it.name, it.direction, it.pod)
+        });
+        format!(
+            "{:?} on {:?} of {} = {} unless {unless}{}",
+            it.kind,
+            it.level,
+            it.location,
+            it.value,
+            caveats.collect::<String>()
+        )
     }
 
     /// Checks that the control leaves a pod as it is.

@@ -197,21 +197,22 @@ mod tests {
         };
         let one = &[(80, 90)][..];
         for (wide, narrow, covers) in [
-            (of(true, one), of(true, one), true),
-            (of(true, one), of(false, one), true),
-            (of(false, one), of(false, one), true),
-            (of(false, one), of(true, one), false),
-            (of(true, one), of(true, &[]), true),
-            (of(true, &[]), of(true, one), false),
-            (of(true, one), of(true, &[(81, 89)]), true),
-            (of(true, one), of(true, &[(79, 90)]), false),
-            (of(true, one), of(true, &[(80, 91)]), false),
-            (of(true, &[(1, 2), (80, 90)]), of(true, one), true),
-            (of(true, one), of(true, &[(80, 90), (1, 2)]), false),
+            ((true, one), (true, one), true),
+            ((true, one), (false, one), true),
+            ((false, one), (false, one), true),
+            ((false, one), (true, one), false),
+            ((true, one), (true, &[]), true),
+            ((true, &[]), (true, one), false),
+            ((true, one), (true, &[(81, 89)]), true),
+            ((true, one), (true, &[(79, 90)]), false),
+            ((true, one), (true, &[(80, 91)]), false),
+            ((true, &[(1, 2), (80, 90)]), (true, one), true),
+            ((true, one), (true, &[(80, 90), (1, 2)]), false),
             // No port is in a range that is turned round.
-            (of(true, &[]), of(true, &[(9, 1)]), true),
-            (of(true, &[]), of(true, &[(9, 9)]), false),
+            ((true, &[]), (true, &[(9, 1)]), true),
+            ((true, &[]), (true, &[(9, 9)]), false),
         ] {
+            let [wide, narrow] = [wide, narrow].map(|(network, ranges)| of(network, ranges));
             check_covers(&HostNetwork, &wide, &narrow, covers);
         }
     }
