@@ -24,7 +24,10 @@ use crate::rbac::SubjectKey;
 use crate::resolve::Grant;
 use crate::version::Version;
 
-/// With how many subjects a witness is looked for.
+/// With how many subjects a witness is looked for, where there are few policies.
+const MOST_SUBJECTS: usize = 32;
+
+/// With how many it is otherwise, and with how many service accounts that a subject lets its pods run as.
 const MOST_TRIED: usize = 2;
 
 /// In how many namespaces with different mutators.
@@ -294,8 +297,13 @@ impl<'a> Search<'_, 'a> {
             let names: Vec<&str> = self.mutators.of(it).map(|it| it.name.as_str()).collect();
             different.insert(names)
         });
+        let enough = if self.is_large {
+            MOST_TRIED
+        } else {
+            MOST_SUBJECTS
+        };
         for namespace in tried.take(MOST_NAMESPACES) {
-            for subject in self.subjects.iter().take(MOST_TRIED) {
+            for subject in self.subjects.iter().take(enough) {
                 if self.is_large && !res.is_empty() {
                     return res;
                 }

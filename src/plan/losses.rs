@@ -334,14 +334,14 @@ impl Search<'_, '_> {
             return None;
         }
         let before = witness::admitted(self.psp, &pod);
-        let shows = validation::refusal(&before).is_none()
-            && (!with.is_empty() || {
-                // What mutators make of it must not be what another policy accepts.
-                let after = self.mutated(&pod, at.namespace);
-                mutates
-                    && witness::at(&before, self.place) != witness::at(&after, self.place)
-                    && !at.usable.iter().any(|it| witness::accepts(it, &after))
-            });
+        // What mutators make of it must not be what another policy accepts.
+        let is_refused = || {
+            let after = self.mutated(&pod, at.namespace);
+            mutates
+                && witness::at(&before, self.place) != witness::at(&after, self.place)
+                && !at.usable.iter().any(|it| witness::accepts(it, &after))
+        };
+        let shows = validation::refusal(&before).is_none() && (!with.is_empty() || is_refused());
         shows.then(|| witness::request(&at.identity, at.namespace, pod))
     }
 

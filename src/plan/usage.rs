@@ -21,6 +21,10 @@ const UNBOUND: &str = "unbound";
 const ANONYMOUS: &str = "system:anonymous";
 const UNAUTHENTICATED: &str = "system:unauthenticated";
 
+/// A kubelet, and the group of all.
+const NODE: &str = "system:node:witness";
+const NODES: &str = "system:nodes";
+
 /// What precedes the namespace and name of a service account in its user name.
 const SERVICE_ACCOUNT_USER: &str = "system:serviceaccount:";
 
@@ -139,9 +143,9 @@ impl<'a> Usage<'a> {
         identity: &Identity,
         namespace: &str,
     ) -> Vec<&'a PodSecurityPolicy> {
-        let account = service_account_user(namespace, &identity.service_account);
+        let account = identity.account(namespace);
         let mut res = BTreeMap::new();
-        for user in [&account, &identity.requester] {
+        for user in account.iter().chain([&identity.requester]) {
             let groups = user.groups.iter().cloned().map(SubjectKey::Group);
             for key in groups.chain([SubjectKey::User(user.username.clone())]) {
                 for scope in [None, Some(namespace)] {
@@ -217,7 +221,7 @@ pub(super) fn subject_text(subject: &SubjectKey) -> String {
 /// Who is behind a new pod.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Identity {
-    /// The name of the pod's service account.
+    /// The name of the pod's service account; empty where it has none.
     pub(super) service_account: String,
     /// Who creates it.
     pub(super) requester: UserInfo,
@@ -243,7 +247,19 @@ impl Identity {
                 ..likeliest
             });
         }
+        let kubelet = Self::kubelet();
+        if subject.matches(&kubelet.requester) {
+            res.push(kubelet);
+        }
         res
+    }
+
+    /// A kubelet that tells the API server of a pod which it runs by itself; such a pod has no service account.
+    fn kubelet() -> Self {
+        Self {
+            service_account: String::new(),
+            requester: user(NODE, NODES),
+        }
     }
 
     /// A service account that creates a pod which runs as another of its namespace.
@@ -255,10 +271,17 @@ impl Identity {
         })
     }
 
+    /// The pod's service account as a user, if it has one.
+    fn account(&self, namespace: &str) -> Option<UserInfo> {
+        let name = &self.service_account;
+        (!name.is_empty()).then(|| service_account_user(namespace, name))
+    }
+
     /// Whether the subject stands for the service account or the requester.
     pub(super) fn is_of(&self, subject: &SubjectKey, namespace: &str) -> bool {
-        let account = service_account_user(namespace, &self.service_account);
-        subject.matches(&account) || subject.matches(&self.requester)
+        let account = self.account(namespace);
+        let mut users = account.iter().chain([&self.requester]);
+        users.any(|it| subject.matches(it))
     }
 
     /// Somebody that the subject stands for, with a new pod in the namespace.

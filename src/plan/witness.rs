@@ -22,7 +22,10 @@ const FIRST: ContainerRef = ContainerRef {
     index: 0,
 };
 
-/// Its name.
+/// The annotation of a pod that a kubelet runs by itself, and that the API server has a mirror of.
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
+/// The name of that container.
 const CONTAINER: &str = "app";
 
 /// A pod that asks for nothing, one that asks for all that the policy allows and a narrower one may not, and one for each of that.
@@ -448,9 +451,13 @@ fn fill_in(object: &mut Map<String, Value>, mutation: &Mutation) {
 /// The request to create the pod in a namespace.
 pub(super) fn request(identity: &Identity, namespace: &str, mut pod: Pod) -> AdmissionRequest {
     pod.set(&["metadata", "namespace"], namespace.into());
-    let account = identity.service_account.as_str();
-    pod.set(&["spec", "serviceAccountName"], account.into());
-    pod.set(&["spec", "serviceAccount"], account.into());
+    match identity.service_account.as_str() {
+        "" => pod.set_annotation(MIRROR, "witness"),
+        account => {
+            pod.set(&["spec", "serviceAccountName"], account.into());
+            pod.set(&["spec", "serviceAccount"], account.into());
+        }
+    }
     AdmissionRequest {
         uid: String::new(),
         namespace: namespace.to_owned(),

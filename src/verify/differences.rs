@@ -75,26 +75,21 @@ fn members_taking(
     let keys: BTreeSet<&String> = members.keys().chain(others.keys()).collect();
     let taken = keys.into_iter().filter_map(|key| {
         let [left, right] = [members, others].map(|it| it.get(key).unwrap_or(&Value::Null));
-        let value = value_taking(left, right, member(path, key), chosen);
+        let value = value_taking(left, right, &member(path, key), chosen);
         (!value.is_null()).then(|| (key.clone(), value))
     });
     taken.collect()
 }
 
-fn value_taking(
-    value: &Value,
-    other: &Value,
-    path: String,
-    chosen: &dyn Fn(&str) -> bool,
-) -> Value {
+fn value_taking(value: &Value, other: &Value, path: &str, chosen: &dyn Fn(&str) -> bool) -> Value {
     let none = Map::new();
     match (value, other) {
         (Value::Object(members), Value::Object(_) | Value::Null) => {
             let others = other.as_object().unwrap_or(&none);
-            members_taking(members, others, &path, chosen).into()
+            members_taking(members, others, path, chosen).into()
         }
         (Value::Null, Value::Object(others)) => {
-            let members = members_taking(&none, others, &path, chosen);
+            let members = members_taking(&none, others, path, chosen);
             if members.is_empty() {
                 Value::Null
             } else {
@@ -106,11 +101,11 @@ fn value_taking(
         {
             let pairs = items.iter().zip(others).enumerate();
             let taken = pairs.map(|(index, (item, other))| {
-                value_taking(item, other, format!("{path}[{index}]"), chosen)
+                value_taking(item, other, &format!("{path}[{index}]"), chosen)
             });
             taken.collect()
         }
-        _ if value != other && chosen(&path) => other.clone(),
+        _ if value != other && chosen(path) => other.clone(),
         _ => value.clone(),
     }
 }

@@ -95,7 +95,7 @@ impl Answerers for World {
         let in_the_way = has(&request.pod, "mutated");
         let lacks = self.strict && !has(&request.pod, "default");
         Ok(WithoutMutators {
-            admits: !lacks && !(self.odd && has(&request.pod, "odd")),
+            admits: !(lacks || self.odd && has(&request.pod, "odd")),
             fill_in: in_the_way.then_some("mutator").into_iter().collect(),
         })
     }
@@ -111,7 +111,7 @@ impl Answerers for World {
             && !has(sent, "default")
             && !(controls.contains("filler") && has(pod, "default"));
         let in_the_way = has(sent, "mutated") && !controls.contains("mutator");
-        Ok(!lacks && !in_the_way && !(self.odd && has(sent, "odd")))
+        Ok(!(lacks || in_the_way || self.odd && has(sent, "odd")))
     }
 
     fn is_as_declared(&self, _answers: &Answers) -> Result<bool, Infallible> {
