@@ -29,6 +29,7 @@ use usage::Usage;
 
 mod alike;
 mod bystanders;
+mod candidates;
 mod exceptions;
 mod families;
 mod labels;

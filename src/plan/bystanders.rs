@@ -8,9 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
+use super::candidates::{creates_none, is_bystander};
 use super::labels::LabelSelector;
 use super::losses::{Reach, defaults};
-use super::mutators::{self as planned, Mutator, Namespaces, creates_none, is_bystander};
+use super::mutators::{self as planned, Mutator, Namespaces};
 use super::requesters::Requesters;
 use super::usage::{Identity, Usage, Users, by_subjects, service_account, subject_text};
 use super::witness;

@@ -16,16 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::PlanOptions;
-use super::exceptions::OWN_NAMESPACE;
+use super::candidates::{Candidates, Local};
 use super::labels::{LabelSelector, Labels};
-use super::requesters::Requesters;
-use super::usage::{is_for_administrators, service_account};
 use crate::api::policy::PodSecurityPolicy;
 use crate::controls::defaults::{Mutation, MutationKind, Place};
 use crate::controls::{CONTROLS, Control};
 use crate::diagnostic::Diagnostic;
 use crate::input::Inventory;
-use crate::rbac::{Granted, SERVICE_ACCOUNTS, SubjectKey, service_account_user};
 use crate::resolve::Grant;
 use crate::version::Version;
 
@@ -402,124 +399,6 @@ impl<'a> Wishes<'a> {
             earlier.extend(own.filter(|(_, id)| not_shared(id)).map(|(it, _)| it));
         }
         true
-    }
-}
-
-/// The policies that may decide over a new pod, without those of [`is_bystander`].
-#[derive(Default)]
-struct Candidates<'a> {
-    /// In every namespace, for every pod.
-    everywhere: BTreeSet<&'a str>,
-    /// What is added to that in a namespace, for every namespace that has anything of its own.
-    namespaces: BTreeMap<&'a str, Local<'a>>,
-}
-
-/// The policies of a namespace.
-#[derive(Default)]
-struct Local<'a> {
-    /// For every pod.
-    base: BTreeSet<&'a str>,
-    /// For the pods of a service account that creates none.
-    accounts: BTreeMap<&'a SubjectKey, BTreeSet<&'a str>>,
-}
-
-impl<'a> Local<'a> {
-    fn policies(&self) -> impl Iterator<Item = &&'a str> {
-        self.base.iter().chain(self.accounts.values().flatten())
-    }
-
-    /// For the pods of a service account alone.
-    fn own(&self, namespace: &str, account: &str) -> BTreeSet<&'a str> {
-        let key = SubjectKey::User(service_account_user(namespace, account).username);
-        self.accounts.get(&key).cloned().unwrap_or_default()
-    }
-}
-
-impl<'a> Candidates<'a> {
-    fn new(inventory: &'a Inventory, grants: &'a [Grant]) -> Self {
-        let mut res = Self::default();
-        let requesters = Requesters::new(inventory);
-        let policies: BTreeSet<&str> = inventory
-            .policies
-            .iter()
-            .map(|it| it.name.as_str())
-            .collect();
-        let scopes: BTreeSet<&str> = grants
-            .iter()
-            .filter_map(|it| it.namespace.as_deref())
-            .collect();
-        for grant in grants {
-            let granted: Vec<&str> = match &grant.policies {
-                Granted::All => policies.iter().copied().collect(),
-                Granted::Named(names) => names
-                    .iter()
-                    .filter_map(|it| policies.get(it.as_str()).copied())
-                    .collect(),
-            };
-            let scope = grant.namespace.as_deref();
-            if scope.is_none() && !is_bystander(grant, None, &requesters) {
-                res.everywhere.extend(granted);
-                continue;
-            }
-            let namespaces = match scope {
-                Some(namespace) => vec![namespace],
-                // It may be none in a few namespaces.
-                None => scopes.iter().copied().chain(home(&grant.subject)).collect(),
-            };
-            // No mutator acts where Gatekeeper itself runs.
-            let asked = namespaces.into_iter().filter(|it| *it != OWN_NAMESPACE);
-            for namespace in asked {
-                if is_bystander(grant, Some(namespace), &requesters) {
-                    continue;
-                }
-                let local = res.namespaces.entry(namespace).or_default();
-                if creates_none(&grant.subject, &requesters) == Some(namespace) {
-                    local
-                        .accounts
-                        .entry(&grant.subject)
-                        .or_default()
-                        .extend(&granted);
-                } else {
-                    local.base.extend(&granted);
-                }
-            }
-        }
-        res
-    }
-}
-
-/// Whether the grant is one of those that must not keep pods from their default, in a namespace or, absent, in any.
-///
-/// It is when its subject is not whom pods of the namespace run as, and who creates a pod by it is an administrator, or a
-/// service account of another namespace that RBAC lets create none.
-/// What becomes of their pods is told as losses.
-pub(super) fn is_bystander(
-    grant: &Grant,
-    namespace: Option<&str>,
-    requesters: &Requesters,
-) -> bool {
-    let home = home(&grant.subject);
-    if home.is_some() && home == namespace {
-        return false;
-    }
-    is_for_administrators(grant)
-        || home.is_some_and(|home| !requesters.may_create(&grant.subject, home, namespace))
-}
-
-/// The namespace of a service account that RBAC lets create no pod there.
-pub(super) fn creates_none<'a>(
-    subject: &'a SubjectKey,
-    requesters: &Requesters,
-) -> Option<&'a str> {
-    let (home, _) = service_account(subject)?;
-    (!requesters.may_create(subject, home, Some(home))).then_some(home)
-}
-
-/// The one namespace whose pods may run as the subject.
-fn home(subject: &SubjectKey) -> Option<&str> {
-    match subject {
-        SubjectKey::User(_) => service_account(subject).map(|(namespace, _)| namespace),
-        SubjectKey::Group(name) => name.strip_prefix(SERVICE_ACCOUNTS)?.strip_prefix(':'),
     }
 }
 
