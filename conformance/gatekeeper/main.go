@@ -28,7 +28,8 @@ const usage = `usage: gatekeeper COMMAND --manifests PATH... [--cluster PATH]...
   mutate     the requests after mutation
   validate   what the constraints decide
   run        mutate, the command of --between, validate
-  library    constraints of the gatekeeper-library for the policies of the cluster, to be measured beside
+  library    constraints for the policies of the cluster, with their templates, of the gatekeeper-library, which the
+             manifests have; to be measured beside
   bench      what the requests cost, in one JSON object; each is put over and over, for --seconds in all
 `
 
@@ -60,7 +61,7 @@ func run(args []string) error {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if args[0] == "library" {
-		return library(cluster)
+		return library(manifests, cluster)
 	}
 
 	engine, err := newEngine(*crds)

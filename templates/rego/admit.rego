@@ -26,7 +26,6 @@ import data.lib.runtime_class
 import data.lib.seccomp
 import data.lib.selinux
 import data.lib.sysctls
-import data.lib.value
 import data.lib.volumes
 
 violation contains {"msg": message, "details": {"violations": found}} if {
@@ -39,94 +38,120 @@ violation contains {"msg": message, "details": {"violations": found}} if {
 default admitted := false
 
 admitted if {
-	some name, kind in usable
-	count(shared_objections[kind]) == 0
-	count(own_objections(name)) == 0
+	some name in named
+	count(objections(name)) == 0
 }
 
-# Whoever may use thousands has them tried kind by kind.
+# Whoever may use thousands has those tried first that others may use here.
+admitted if {
+	all_usable
+	some name in named_here
+	count(objections(name)) == 0
+}
+
+# And then all of them, kind by kind: what the policies of a kind have in common is judged once.
 admitted if {
 	all_usable
 	some kind in parameters.kinds
-	count(shared_objections[kind]) == 0
+	count(violations(parameters.shared(kind))) == 0
 	some name in parameters.members(kind)
-	count(own_objections(name)) == 0
+	not differs_too_much(name)
 }
 
-# A rule and not a function, so that what the policies of a kind have in common is judged once.
-shared_objections[kind] := violations(parameters.shared(kind)) if {
-	kinds[kind]
+differs_too_much(name) if {
+	some field, given in parameters.own(name)
+	count(judge(field, given)) > 0
 }
 
-objections(name) := shared_objections[parameters.kind(name)] | own_objections(name)
-
-own_objections(name) := union({judge(field, given) | some field, given in parameters.own(name)})
-
-kinds := parameters.kinds if {
-	all_usable
-} else := {kind | some kind in usable}
-
-# The policies that may be used here by their names, whoever of the two may use them, with their kinds.
-usable[name] := kind if {
-	some name in granted
-	kind := parameters.kind(name)
-}
+objections(name) := violations(parameters.policy(name))
 
 # The name `*` stands for all there are.
 all_usable if "*" in granted
 
+# The policies that may be used here by their names, whoever of the two may use them.
+named := {name | some name in granted; parameters.policy(name)}
+
+named_here := {name |
+	some scope in ["*", request.namespace]
+	subjects := parameters.grants(scope)
+	some kind in ["users", "groups"]
+	some given in object.get(subjects, kind, {})
+	some name in given
+	parameters.policy(name)
+}
+
 names := sort(parameters.names) if {
 	all_usable
-} else := sort(object.keys(usable))
+} else := sort(named)
 
 # Whoever may use thousands is told about the first ones alone.
 nearest := array.slice(names, 0, most_explained)
 
 granted contains name if {
 	some scope in ["*", request.namespace]
-	users := value.get(parameters.grants(scope), "users", {})
-	some user in request.users
-	some name in value.get(users, user, [])
-}
-
-granted contains name if {
-	some scope in ["*", request.namespace]
-	groups := value.get(parameters.grants(scope), "groups", {})
-	some group in request.groups
-	some name in value.get(groups, group, [])
+	subjects := parameters.grants(scope)
+	some kind, here in {"users": request.users, "groups": request.groups}
+	some subject in here
+	some name in object.get(subjects, kind, {})[subject]
 }
 
 # Each control is given its own fields alone, so that policies which agree in them are judged once.
+# Where a policy leaves everything open, the call is saved.
+violations(given) := union({
+	{m | policy.appArmor != {}; some m in apparmor.violations(policy.appArmor)},
+	capabilities.violations(policy.allowedCapabilities, policy.defaultAddCapabilities, policy.requiredDropCapabilities),
+	{m | policy.allowedCSIDrivers != []; some m in csi_drivers.violations(policy.allowedCSIDrivers)},
+	{m | policy.allowedFlexVolumes != []; some m in flex_volumes.violations(policy.allowedFlexVolumes)},
+	{m | policy.fsGroup != run_as_any; some m in groups.fs_group(policy.fsGroup)},
+	{m | policy.runAsGroup != run_as_any; some m in groups.run_as_group(policy.runAsGroup)},
+	{m | policy.supplementalGroups != run_as_any; some m in groups.supplemental_groups(policy.supplementalGroups)},
+	host_namespaces.violations(policy.hostPID, policy.hostIPC),
+	host_network.violations(policy.hostNetwork, policy.hostPorts),
+	{m | policy.allowedHostPaths != []; some m in host_paths.violations(policy.allowedHostPaths)},
+	privilege_escalation.violations(policy.allowPrivilegeEscalation, policy.defaultAllowPrivilegeEscalation),
+	privileged.violations(policy.privileged),
+	proc_mount.violations(policy.allowedProcMountTypes),
+	{m | policy.readOnlyRootFilesystem != false; some m in read_only_root_filesystem.violations(policy.readOnlyRootFilesystem)},
+	{m | policy.runAsUser != run_as_any; some m in run_as_user.violations(policy.runAsUser)},
+	{m | policy.runtimeClass != null; some m in runtime_class.violations(policy.runtimeClass)},
+	seccomp.violations(policy.seccomp),
+	{m | policy.seLinux != run_as_any; some m in selinux.violations(policy.seLinux)},
+	sysctls.violations(policy.forbiddenSysctls, policy.allowedUnsafeSysctls),
+	{m | policy.volumes != ["*"]; some m in volumes.violations(policy.volumes)},
+}) if {
+	policy := object.union(absent, given)
+	run_as_any := {"rule": "RunAsAny"}
+}
+
 # A field that is absent has the value that PodSecurityPolicy gave it; where it demanded one, nothing is accepted.
-violations(policy) := union({
-	apparmor.violations(object.get(policy, "appArmor", {})),
-	capabilities.violations(
-		object.get(policy, "allowedCapabilities", []),
-		object.get(policy, "defaultAddCapabilities", []),
-		object.get(policy, "requiredDropCapabilities", []),
-	),
-	csi_drivers.violations(object.get(policy, "allowedCSIDrivers", [])),
-	flex_volumes.violations(object.get(policy, "allowedFlexVolumes", [])),
-	groups.fs_group(object.get(policy, "fsGroup", {})),
-	groups.run_as_group(object.get(policy, "runAsGroup", {"rule": "RunAsAny"})),
-	groups.supplemental_groups(object.get(policy, "supplementalGroups", {})),
-	host_namespaces.violations(object.get(policy, "hostPID", false), object.get(policy, "hostIPC", false)),
-	host_network.violations(object.get(policy, "hostNetwork", false), object.get(policy, "hostPorts", [])),
-	host_paths.violations(object.get(policy, "allowedHostPaths", [])),
-	privilege_escalation.violations(
-		object.get(policy, "allowPrivilegeEscalation", true),
-		object.get(policy, "defaultAllowPrivilegeEscalation", null),
-	),
-	privileged.violations(object.get(policy, "privileged", false)),
-	proc_mount.violations(object.get(policy, "allowedProcMountTypes", ["Default"])),
-	read_only_root_filesystem.violations(object.get(policy, "readOnlyRootFilesystem", false)),
-	run_as_user.violations(object.get(policy, "runAsUser", {})),
-	runtime_class.violations(object.get(policy, "runtimeClass", null)),
-	seccomp.violations(object.get(policy, "seccomp", {})),
-	selinux.violations(object.get(policy, "seLinux", {})),
-	sysctls.violations(object.get(policy, "forbiddenSysctls", []), object.get(policy, "allowedUnsafeSysctls", [])),
-	volumes.violations(object.get(policy, "volumes", [])),
-})
+absent := {
+	"allowPrivilegeEscalation": true,
+	"allowedCSIDrivers": [],
+	"allowedCapabilities": [],
+	"allowedFlexVolumes": [],
+	"allowedHostPaths": [],
+	"allowedProcMountTypes": ["Default"],
+	"allowedUnsafeSysctls": [],
+	"appArmor": {},
+	"defaultAddCapabilities": [],
+	"defaultAllowPrivilegeEscalation": null,
+	"forbiddenSysctls": [],
+	"fsGroup": {},
+	"hostIPC": false,
+	"hostNetwork": false,
+	"hostPID": false,
+	"hostPorts": [],
+	"privileged": false,
+	"readOnlyRootFilesystem": false,
+	"requiredDropCapabilities": [],
+	"runAsGroup": {"rule": "RunAsAny"},
+	"runAsUser": {},
+	"runtimeClass": null,
+	"seLinux": {},
+	"seccomp": {},
+	"supplementalGroups": {},
+	"volumes": [],
+}
 
 # The fields in which policies of a kind may differ.
 judge("allowedHostPaths", given) := host_paths.violations(given)

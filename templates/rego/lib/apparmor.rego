@@ -17,8 +17,8 @@ problem(strategy, container) := message if {
 	container.profile == ""
 	must_be_set(strategy)
 	message := sprintf(
-		"%s.securityContext.appArmorProfile: must be set, here or as annotation %s%s",
-		[container.path, prefix, container.name],
+		"%s.securityContext.appArmorProfile: must be set, here or as annotation %s",
+		[container.path, container.annotation],
 	)
 } else := message if {
 	container.profile != ""
@@ -35,19 +35,17 @@ must_be_set(strategy) if object.get(strategy, "allowedProfileNames", null) != nu
 
 must_be_set(strategy) if object.get(strategy, "defaultProfileName", "") != ""
 
-containers := [{"path": container.path, "name": container.name, "profile": profile(container)} |
+containers := [{"path": container.path, "annotation": annotation, "profile": profile(container, annotation)} |
 	some container in pod.containers
+	annotation := sprintf("container.apparmor.security.beta.kubernetes.io/%s", [value.get(container.object, "name", "")])
 ]
-
-prefix := "container.apparmor.security.beta.kubernetes.io/"
 
 # As Kubernetes 1.30 and later rank them: the container's field, its annotation, the pod's field.
 # Earlier releases have no field.
-profile(container) := name if {
-	container.apparmor_profile != null
-	name := of_field(container.apparmor_profile)
+profile(container, annotation) := of_field(container.security_context.appArmorProfile) if {
+	container.security_context.appArmorProfile != null
 } else := name if {
-	name := value.get(pod.annotations, sprintf("%s%s", [prefix, container.name]), "")
+	name := pod.annotations[annotation]
 	name != ""
 } else := of_field(object.get(pod.security_context, "appArmorProfile", {}))
 

@@ -6,37 +6,34 @@ import future.keywords.in
 import data.lib.pod
 import data.lib.value
 
-violations(allowed, default_add, required_drop) := {message |
-	rules := {
-		"allowed": as_set(allowed),
-		"default_add": as_set(default_add),
-		"required_drop": as_set(required_drop),
-	}
-	some container in pod.containers
-	path := sprintf("%s.securityContext.capabilities", [container.path])
-	messages := [
-		not_allowed(path, rules, container.add),
-		not_dropped(path, rules, container.drop),
-		not_added(path, rules, container.add, container.drop),
-	]
-	some message in messages[_]
-}
-
-not_allowed(path, rules, add) := {message |
-	not "*" in rules.allowed
-	some capability in ((add - rules.allowed) - rules.default_add)
-	message := sprintf("%s.add: %s may not be added, allowed are %s", [path, value.text(capability), value.list(rules.allowed | rules.default_add)])
-}
-
 # Names are taken literally: dropping ALL does not drop NET_RAW.
-not_dropped(path, rules, drop) := {message |
-	some capability in (rules.required_drop - drop)
-	message := sprintf("%s.drop: %s must be dropped", [path, value.text(capability)])
-}
+violations(allowed, default_add, required_drop) := union({
+	{message |
+		not "*" in allowed
+		some container in containers
+		some capability in container.add
+		not capability in allowed
+		not capability in default_add
+		names := {name | some name in array.concat(allowed, default_add)}
+		message := sprintf("%s.securityContext.capabilities.add: %s may not be added, allowed are %s", [container.path, value.text(capability), value.list(names)])
+	},
+	{message |
+		some capability in required_drop
+		some container in containers
+		not capability in container.drop
+		message := sprintf("%s.securityContext.capabilities.drop: %s must be dropped", [container.path, value.text(capability)])
+	},
+	{message |
+		some capability in default_add
+		some container in containers
+		not capability in container.drop
+		not capability in container.add
+		message := sprintf("%s.securityContext.capabilities.add: %s must be added or dropped", [container.path, value.text(capability)])
+	},
+})
 
-not_added(path, rules, add, drop) := {message |
-	some capability in ((rules.default_add - drop) - add)
-	message := sprintf("%s.add: %s must be added or dropped", [path, value.text(capability)])
-}
-
-as_set(names) := {name | some name in names}
+containers := [{"path": container.path, "add": add, "drop": drop} |
+	some container in pod.containers
+	add := {name | some name in container.security_context.capabilities.add}
+	drop := {name | some name in container.security_context.capabilities.drop}
+]

@@ -8,10 +8,10 @@ import data.lib.value
 
 # An empty list allows every driver.
 violations(entries) := {message |
-	allowed := [value.get(entry, "driver", "") | some entry in entries]
-	count(allowed) > 0
+	count(entries) > 0
 	some volume in pod.volumes
 	"flexVolume" in volume.types
+	allowed := [value.get(entry, "driver", "") | some entry in entries]
 	driver := value.get(value.get(volume.object, "flexVolume", {}), "driver", "")
 	not driver in allowed
 	message := sprintf("%s.flexVolume.driver: %s is not allowed to be used, allowed are %s", [volume.path, value.text(driver), value.list(allowed)])

@@ -7,22 +7,22 @@ import data.lib.pod
 import data.lib.value
 
 run_as_group(strategy) := {message |
-	value.get(strategy, "rule", "") != "RunAsAny"
 	some container in pod.containers
-	path := sprintf("%s.securityContext.runAsGroup", [container.path])
-	message := problem(strategy, path, container.run_as_group)
+	group := object.get(container.security_context, "runAsGroup", null)
+	not is_allowed(group, strategy)
+	message := sprintf("%s.securityContext.runAsGroup: %s", [container.path, problem(group, strategy)])
 }
 
 fs_group(strategy) := {message |
-	value.get(strategy, "rule", "") != "RunAsAny"
 	group := object.get(pod.security_context, "fsGroup", null)
-	message := problem(strategy, "spec.securityContext.fsGroup", group)
+	not is_allowed(group, strategy)
+	message := sprintf("spec.securityContext.fsGroup: %s", [problem(group, strategy)])
 }
 
 supplemental_groups(strategy) := {message |
-	value.get(strategy, "rule", "") != "RunAsAny"
 	some group in groups_or_none
-	message := problem(strategy, "spec.securityContext.supplementalGroups", group)
+	not is_allowed(group, strategy)
+	message := sprintf("spec.securityContext.supplementalGroups: %s", [problem(group, strategy)])
 }
 
 # No group at all is a value to judge, too.
@@ -31,16 +31,18 @@ groups_or_none := groups if {
 	count(groups) > 0
 } else := [null]
 
-problem(strategy, path, group) := message if {
-	not value.get(strategy, "rule", "") in ["MustRunAs", "MayRunAs"]
-	message := sprintf("%s: the policy has no rule for it", [path])
-} else := message if {
-	group == null
-	strategy.rule == "MustRunAs"
-	message := sprintf("%s: must be set, allowed are %s", [path, value.ranges(object.get(strategy, "ranges", []))])
-} else := message if {
-	group != null
-	ranges := object.get(strategy, "ranges", [])
-	not value.in_ranges(group, ranges)
-	message := sprintf("%s: %s is not allowed, allowed are %s", [path, value.text(group), value.ranges(ranges)])
+is_allowed(_, strategy) if strategy.rule == "RunAsAny"
+
+is_allowed(null, strategy) if strategy.rule == "MayRunAs"
+
+is_allowed(group, strategy) if {
+	strategy.rule in ["MustRunAs", "MayRunAs"]
+	value.in_ranges(group, strategy.ranges)
 }
+
+problem(group, strategy) := "the policy has no rule for it" if {
+	not strategy.rule == "MustRunAs"
+	not strategy.rule == "MayRunAs"
+} else := sprintf("must be set, allowed are %s", [value.ranges(object.get(strategy, "ranges", []))]) if {
+	group == null
+} else := sprintf("%s is not allowed, allowed are %s", [value.text(group), value.ranges(object.get(strategy, "ranges", []))])

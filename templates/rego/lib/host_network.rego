@@ -1,5 +1,6 @@
 package lib.host_network
 
+import future.keywords.contains
 import future.keywords.if
 import future.keywords.in
 
@@ -9,25 +10,31 @@ import data.lib.value
 violations(host_network, host_ports) := network(host_network) | ports(host_ports)
 
 network(allowed) := {message |
-	pod.spec.hostNetwork
 	allowed != true
+	"hostNetwork" in pod.host_fields
 	message := "spec.hostNetwork: the host's network is not allowed to be used"
 }
 
 ports(allowed) := {message |
-	some container in pod.containers
-	some index, port in container.ports
-	host_port := opened(container, port)
-	host_port > 0
+	some [path, host_port] in opened
 	not value.in_ranges(host_port, allowed)
-	message := sprintf("%s.ports[%d].hostPort: %s is not allowed to be used, allowed are %s", [container.path, index, value.text(host_port), value.ranges(allowed)])
+	message := sprintf("%s: %s is not allowed to be used, allowed are %s", [path, value.text(host_port), value.ranges(allowed)])
+}
+
+opened contains [path, port.hostPort] if {
+	some container in pod.containers
+	some index, port in container.object.ports
+	port.hostPort > 0
+	path := sprintf("%s.ports[%d].hostPort", [container.path, index])
 }
 
 # On the host's network every port is one of the host: the API server copies it, a file may not have it yet.
-opened(container, port) := host_port if {
-	host_port := value.get(port, "hostPort", 0)
-	host_port != 0
-} else := value.get(port, "containerPort", 0) if {
-	pod.spec.hostNetwork
+opened contains [path, port.containerPort] if {
+	"hostNetwork" in pod.host_fields
+	some container in pod.containers
 	container.field != "ephemeralContainers"
-} else := 0
+	some index, port in container.object.ports
+	object.get(port, "hostPort", 0) in [0, null]
+	port.containerPort > 0
+	path := sprintf("%s.ports[%d].hostPort", [container.path, index])
+}

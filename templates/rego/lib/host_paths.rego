@@ -7,18 +7,20 @@ import future.keywords.in
 import data.lib.pod
 import data.lib.value
 
-violations(allowed) := paths(allowed) | mounts(allowed)
-
 # An empty list allows every path.
-paths(allowed) := {message |
+violations(allowed) := paths(allowed) | mounts(allowed) if {
 	count(allowed) > 0
-	some volume in host_path_volumes
+	count(volumes) > 0
+} else := set()
+
+paths(allowed) := {message |
+	some volume in volumes
 	count(matching(volume.host_path, allowed)) == 0
 	message := sprintf("%s.hostPath.path: %s is not allowed to be used, allowed are %s", [volume.path, value.text(volume.host_path), value.list([value.get(entry, "pathPrefix", "") | some entry in allowed])])
 }
 
 mounts(allowed) := {message |
-	some volume in host_path_volumes
+	some volume in volumes
 	entries := matching(volume.host_path, allowed)
 	count(entries) > 0
 
@@ -27,16 +29,17 @@ mounts(allowed) := {message |
 		value.get(entry, "readOnly", false)
 	}
 	some container in pod.containers
-	some index, mount in container.volume_mounts
+	some index, mount in container.object.volumeMounts
 	value.get(mount, "name", "") == volume.name
 	not value.get(mount, "readOnly", false)
 	message := sprintf("%s.volumeMounts[%d].readOnly: must be true, %s may be mounted read-only alone", [container.path, index, value.text(volume.host_path)])
 }
 
-host_path_volumes := [object.union(volume, {"host_path": path}) |
+volumes := [{"path": volume.path, "name": name, "host_path": host_path} |
 	some volume in pod.volumes
 	"hostPath" in volume.types
-	path := value.get(value.get(volume.object, "hostPath", {}), "path", "")
+	name := value.get(volume.object, "name", "")
+	host_path := value.get(value.get(volume.object, "hostPath", {}), "path", "")
 ]
 
 matching(path, allowed) := [entry |

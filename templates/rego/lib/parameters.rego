@@ -4,24 +4,20 @@ package lib.parameters
 
 import future.keywords.if
 
-import data.lib.value
+policies := object.get(input, ["parameters", "policies"], {})
 
-given := value.get(input, "parameters", {})
+policy(name) := policies[name]
+
+names := object.keys(policies)
 
 # Each policy is of its own kind, and differs from no other of it.
-kind(name) := name if {
-	value.get(given, "policies", {})[name]
-}
+kinds := names
 
-shared(kind_) := value.get(given, "policies", {})[kind_]
+shared(kind) := policies[kind]
+
+members(kind) := {kind}
 
 own(_) := {}
 
-kinds := names
-
-members(kind_) := {kind_}
-
-names := object.keys(value.get(given, "policies", {}))
-
 # The key `*` stands for every namespace.
-grants(namespace) := value.get(given, "grants", {})[namespace]
+grants(namespace) := input.parameters.grants[namespace]

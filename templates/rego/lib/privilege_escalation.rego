@@ -5,17 +5,17 @@ import future.keywords.in
 
 import data.lib.pod
 
-violations(allowed, default_value) := {message |
+violations(true, default_value) := {message |
+	default_value != null
 	some container in pod.containers
-	message := problem(allowed, default_value, container)
+	not "allowPrivilegeEscalation" in object.keys(container.security_context)
+	message := sprintf("%s.securityContext.allowPrivilegeEscalation: must be set, %v is the default", [container.path, default_value])
 }
 
-problem(allowed, default_value, container) := message if {
-	allowed != true
-	container.privilege_escalation != false
+violations(allowed, _) := wherever_not_false if allowed != true
+
+wherever_not_false := {message |
+	some container in pod.containers
+	not container.security_context.allowPrivilegeEscalation == false
 	message := sprintf("%s.securityContext.allowPrivilegeEscalation: must be false", [container.path])
-} else := message if {
-	container.privilege_escalation == null
-	default_value != null
-	message := sprintf("%s.securityContext.allowPrivilegeEscalation: must be set, %v is the default", [container.path, default_value])
 }

@@ -5,9 +5,12 @@ import future.keywords.in
 
 import data.lib.pod
 
-violations(allowed) := {message |
-	allowed != true
+violations(true) := set()
+
+violations(allowed) := wherever_privileged if allowed != true
+
+wherever_privileged := {message |
 	some container in pod.containers
-	container.privileged
+	container.security_context.privileged
 	message := sprintf("%s.securityContext.privileged: privileged containers are not allowed", [container.path])
 }

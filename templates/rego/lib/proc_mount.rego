@@ -8,7 +8,7 @@ import data.lib.value
 
 violations(allowed) := {message |
 	some container in pod.containers
-	type := container.proc_mount
+	type := object.get(container.security_context, "procMount", "Default")
 	not type in allowed
 	message := sprintf("%s.securityContext.procMount: %s is not allowed, allowed are %s", [container.path, value.text(type), value.list(allowed)])
 }

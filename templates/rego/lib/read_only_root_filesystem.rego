@@ -5,9 +5,12 @@ import future.keywords.in
 
 import data.lib.pod
 
-violations(required) := {message |
-	required
+violations(false) := set()
+
+violations(required) := wherever_writable if required != false
+
+wherever_writable := {message |
 	some container in pod.containers
-	not container.read_only_root_filesystem
+	not container.security_context.readOnlyRootFilesystem
 	message := sprintf("%s.securityContext.readOnlyRootFilesystem: must be true", [container.path])
 }

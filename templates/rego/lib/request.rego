@@ -6,16 +6,12 @@ import future.keywords.if
 import future.keywords.in
 
 import data.lib.pod
-import data.lib.value
-
-default judged := false
 
 # Pods themselves, when they are created or changed. An audit and a file name no operation.
 judged if {
-	kind := value.get(pod.review, "kind", {})
-	value.get(kind, "kind", "") == "Pod"
-	value.get(kind, "group", "") == ""
-	value.get(pod.review, "subResource", "") == ""
+	input.review.kind.kind == "Pod"
+	object.get(input.review.kind, "group", "") in ["", null]
+	object.get(input.review, "subResource", "") in ["", null]
 	pod.operation in ["", "CREATE", "UPDATE"]
 	not only_for_garbage_collection
 }
@@ -23,30 +19,34 @@ judged if {
 # Garbage collection must be able to finish: an update of nothing else, or of nothing at all, is let through.
 only_for_garbage_collection if {
 	pod.operation == "UPDATE"
-	is_object(value.get(pod.review, "oldObject", null))
-	without_bookkeeping(pod.this) == without_bookkeeping(pod.old)
+	is_object(input.review.oldObject)
+	object.remove(input.review.object, ["metadata"]) == object.remove(input.review.oldObject, ["metadata"])
+	metadata(input.review.object) == metadata(input.review.oldObject)
 }
 
-without_bookkeeping(object) := {"metadata": kept, "rest": rest} if {
-	metadata := value.get(object, "metadata", {})
-	ignored := {"ownerReferences", "finalizers", "selfLink", "managedFields"}
-	kept := {key: x | some key, x in metadata; not key in ignored}
-	rest := {key: x | some key, x in object; key != "metadata"}
+# Without what garbage collection keeps in it.
+metadata(this) := {key: x |
+	some key, x in this.metadata
+	not key in ["ownerReferences", "finalizers", "selfLink", "managedFields"]
 }
 
-namespace := value.get(
-	pod.review, "namespace",
-	value.get(value.get(pod.this, "metadata", {}), "namespace", "default"),
-)
+namespace := input.review.namespace if {
+	input.review.namespace != null
+} else := input.review.object.metadata.namespace if {
+	input.review.object.metadata.namespace != null
+} else := "default"
 
-user_info := value.get(pod.review, "userInfo", {})
-
-requester := value.get(user_info, "username", "")
+requester := input.review.userInfo.username if {
+	input.review.userInfo.username != null
+} else := ""
 
 # A mirror pod has no service account. Where nobody asks, a missing one is still to be filled in by the API server.
 service_account := name if {
-	name := object.get(pod.spec, "serviceAccountName", object.get(pod.spec, "serviceAccount", ""))
-	name != ""
+	name := input.review.object.spec.serviceAccountName
+	not name in ["", null]
+} else := name if {
+	name := input.review.object.spec.serviceAccount
+	not name in ["", null]
 } else := "default" if {
 	requester == ""
 } else := ""
@@ -60,9 +60,7 @@ groups contains "system:serviceaccounts" if service_account != ""
 
 groups contains sprintf("system:serviceaccounts:%s", [namespace]) if service_account != ""
 
-groups contains group if {
-	some group in value.get(user_info, "groups", [])
-}
+groups contains group if some group in input.review.userInfo.groups
 
 # Audit, files and expanded workloads name no requester. What holds for every requester holds there too.
 groups contains "system:authenticated" if requester == ""

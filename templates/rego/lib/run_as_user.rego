@@ -7,44 +7,37 @@ import data.lib.pod
 import data.lib.value
 
 violations(strategy) := {message |
-	rule := value.get(strategy, "rule", "")
+	rule := object.get(strategy, "rule", "")
 	rule != "RunAsAny"
 	some container in pod.containers
-	message := problem(rule, strategy, container)
+	user := object.get(container.security_context, "runAsUser", null)
+	problem := problem_of(rule, strategy, user, container.security_context)
+	message := sprintf("%s.securityContext.%s", [container.path, problem])
 }
 
-problem("MustRunAs", strategy, container) := message if {
-	message := out_of_ranges(container, object.get(strategy, "ranges", []))
+problem_of("MustRunAs", strategy, user, _) := problem if {
+	ranges := object.get(strategy, "ranges", [])
+	not value.in_ranges(user, ranges)
+	problem := sprintf("runAsUser: %s, allowed are %s", [outside(user), value.ranges(ranges)])
 }
 
-problem("MustRunAsNonRoot", _, container) := message if {
-	message := root(container)
+problem_of("MustRunAsNonRoot", _, user, security_context) := problem if {
+	problem := root(user, object.get(security_context, "runAsNonRoot", null))
 }
 
-problem(rule, _, container) := message if {
+problem_of(rule, _, _, _) := "runAsUser: the policy has no rule for it" if {
 	not rule in ["MustRunAs", "MustRunAsNonRoot"]
-	message := sprintf("%s.securityContext.runAsUser: the policy has no rule for it", [container.path])
 }
 
-out_of_ranges(container, ranges) := message if {
-	container.run_as_user == null
-	message := sprintf("%s.securityContext.runAsUser: must be set, allowed are %s", [container.path, value.ranges(ranges)])
-} else := message if {
-	not value.in_ranges(container.run_as_user, ranges)
-	message := sprintf("%s.securityContext.runAsUser: %s is not allowed, allowed are %s", [container.path, value.text(container.run_as_user), value.ranges(ranges)])
-}
+outside(null) := "must be set"
 
-root(container) := message if {
-	container.run_as_non_root == null
-	container.run_as_user == null
-	message := sprintf(
-		"%s.securityContext.runAsNonRoot: must be true, or runAsUser a user other than 0",
-		[container.path],
-	)
-} else := message if {
-	container.run_as_non_root == false
-	message := sprintf("%s.securityContext.runAsNonRoot: false is not allowed, must be true", [container.path])
-} else := message if {
-	container.run_as_user == 0
-	message := sprintf("%s.securityContext.runAsUser: 0 is not allowed, the user must not be root", [container.path])
+outside(user) := sprintf("%s is not allowed", [value.text(user)]) if user != null
+
+root(user, non_root) := "runAsNonRoot: must be true, or runAsUser a user other than 0" if {
+	non_root == null
+	user == null
+} else := "runAsNonRoot: false is not allowed, must be true" if {
+	non_root == false
+} else := "runAsUser: 0 is not allowed, the user must not be root" if {
+	user == 0
 }

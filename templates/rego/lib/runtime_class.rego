@@ -3,14 +3,17 @@ package lib.runtime_class
 import future.keywords.if
 import future.keywords.in
 
-import data.lib.pod
 import data.lib.value
 
 # Without the block every class is allowed, and none need be set.
 violations(strategy) := {message |
 	strategy != null
-	message := problem(strategy, object.get(pod.spec, "runtimeClassName", null))
+	message := problem(strategy, class_name)
 }
+
+default class_name := null
+
+class_name := input.review.object.spec.runtimeClassName
 
 problem(strategy, name) := message if {
 	name == null

@@ -1,5 +1,6 @@
 package lib.seccomp
 
+import future.keywords.contains
 import future.keywords.if
 import future.keywords.in
 
@@ -12,17 +13,13 @@ violations(strategy) := missing(strategy, allowed) | not_allowed(allowed) if {
 
 pod_key := "seccomp.security.alpha.kubernetes.io/pod"
 
-container_key(container) := sprintf("container.seccomp.security.alpha.kubernetes.io/%s", [container.name])
-
-pod_annotation := value.get(pod.annotations, pod_key, "")
-
-pod_field := object.get(pod.security_context, "seccompProfile", null)
+container_key := "container.seccomp.security.alpha.kubernetes.io"
 
 # What the plugin would still have to write makes it refuse the pod as it stands.
 missing(strategy, allowed) := {"spec.securityContext.seccompProfile: must be set"} if {
-	pod_field == null
-	counted(pod_annotation, pod_field) == ""
 	object.get(strategy, "defaultProfileName", "") != ""
+	not pod.security_context.seccompProfile
+	annotation_of_pod == ""
 	is_allowed("", allowed)
 } else := {sprintf("metadata.annotations[%s]: must stay, the field alone is not enough here", [pod_key])} if {
 	annotation_taken_away
@@ -32,15 +29,16 @@ missing(strategy, allowed) := {"spec.securityContext.seccompProfile: must be set
 # it. Later releases do without, and there no pod has it to lose.
 annotation_taken_away if {
 	pod.operation == "UPDATE"
-	pod_annotation == ""
-	of_field(pod_field) != ""
-	value.get(pod.old_annotations, pod_key, "") != ""
+	object.get(pod.annotations, pod_key, "") == ""
+	field_of_pod != ""
+	not input.review.oldObject.metadata.annotations[pod_key] in ["", null]
 }
 
 not_allowed(allowed) := {message |
-	some found in array.concat(of_pod, of_containers)
-	not is_allowed(found.profile, allowed)
-	message := sprintf("%s: %s, allowed are %s", [found.path, problem(found.profile), value.list(allowed)])
+	not "*" in allowed
+	some [path, profile] in profiles
+	not is_allowed(profile, allowed)
+	message := sprintf("%s.securityContext.seccompProfile: %s, allowed are %s", [path, problem(profile), value.list(allowed)])
 }
 
 problem("") := "must be set"
@@ -54,46 +52,61 @@ is_allowed(profile, allowed) if profile in allowed
 # Without a list no profile may be set, and none need be.
 is_allowed("", []) := true
 
-of_pod := [{"path": "spec.securityContext.seccompProfile", "profile": profile} | some profile in profiles_of_pod]
+profiles contains ["spec", profile] if some profile in profiles_of_pod
 
-# What a container has from its pod is judged there.
-of_containers := [{"path": path, "profile": profile} |
-	some container in pod.containers
-	path := sprintf("%s.securityContext.seccompProfile", [container.path])
-	some profile in profiles_of_container(container)
+profiles contains [path, profile] if {
+	some path, profile in profiles_of_containers
 	not profile in profiles_of_pod
-]
+}
+
+# What a container has from its pod is judged there, unless the pod is judged by something else.
+profiles contains [container.path, profile_for_containers] if {
+	not profile_for_containers in profiles_of_pod
+	some container in pod.containers
+	not profiles_of_containers[container.path]
+}
 
 # On a new pod annotation and field say the same up to Kubernetes 1.26, or the API server refuses it. Later releases
 # look at the field alone, where a different annotation must not hide it. So there both are judged.
 profiles_of_pod := stated if {
 	pod.operation == "CREATE"
-	stated := {profile |
-		some profile in [counted(pod_annotation, pod_field), of_field(pod_field)]
-		profile != ""
-	}
-	count(stated) > 0
-} else := {profile} if {
-	profile := counted(pod_annotation, pod_field)
-	profile != ""
-} else := {of_field(pod_field)}
+	stated := {annotation_of_pod, field_of_pod} - {""}
+	stated != set()
+} else := {annotation_of_pod} if {
+	annotation_of_pod != ""
+} else := {field_of_pod}
 
-profiles_of_container(container) := {of_field(container.seccomp_profile)} if {
-	container.seccomp_profile != null
-} else := {counted(annotation, null)} if {
-	annotation := value.get(pod.annotations, container_key(container), null)
-	annotation != null
-	counted(annotation, null) == annotation
-} else := {of_field(pod_field)} if {
-	pod_field != null
-} else := {counted(pod_annotation, null)}
+annotation_of_pod := annotation if {
+	annotation := pod.annotations[pod_key]
+	not pod.security_context.seccompProfile
+	is_read(annotation)
+} else := object.get(pod.annotations, pod_key, "") if {
+	pod.security_context.seccompProfile
+} else := ""
+
+field_of_pod := of_field(pod.security_context.seccompProfile) if {
+	pod.security_context.seccompProfile
+} else := ""
+
+profile_for_containers := field_of_pod if {
+	pod.security_context.seccompProfile
+} else := annotation_of_pod
+
+# By the path of the container: the field hides the annotation.
+profiles_of_containers := object.union(
+	{container.path: annotation |
+		count(pod.annotations) > 0
+		some container in pod.containers
+		annotation := pod.annotations[sprintf("%s/%s", [container_key, object.get(container.object, "name", "")])]
+		is_read(annotation)
+	},
+	{container.path: of_field(container.security_context.seccompProfile) | some container in pod.containers},
+)
 
 # The annotation of a new pod that should have brought the field with it, and did not, is one that nobody reads.
-counted(annotation, field) := "" if {
-	pod.operation == "CREATE"
-	field == null
-	becomes_field(annotation)
-} else := annotation
+is_read(annotation) if not becomes_field(annotation)
+
+is_read(_) if pod.operation != "CREATE"
 
 becomes_field(annotation) if annotation in ["unconfined", "runtime/default", "docker/default"]
 
@@ -103,10 +116,10 @@ becomes_field(annotation) if {
 }
 
 of_field(field) := "runtime/default" if {
-	value.get(field, "type", "") == "RuntimeDefault"
+	field.type == "RuntimeDefault"
 } else := "unconfined" if {
-	value.get(field, "type", "") == "Unconfined"
-} else := sprintf("localhost/%s", [value.get(field, "localhostProfile", "")]) if {
-	value.get(field, "type", "") == "Localhost"
-	value.get(field, "localhostProfile", "") != ""
+	field.type == "Unconfined"
+} else := sprintf("localhost/%s", [field.localhostProfile]) if {
+	field.type == "Localhost"
+	not field.localhostProfile in ["", null]
 } else := ""

@@ -7,7 +7,7 @@ import data.lib.pod
 import data.lib.value
 
 violations(strategy) := {message |
-	value.get(strategy, "rule", "") != "RunAsAny"
+	not strategy.rule == "RunAsAny"
 	expected := object.get(strategy, "seLinuxOptions", {})
 	some place in places
 	some message in problems(place.path, place.options, expected)
@@ -24,8 +24,7 @@ places := array.concat(
 		"options": options,
 	} |
 		some container in pod.containers
-		options := container.selinux_options
-		options != null
+		options := container.security_context.seLinuxOptions
 	],
 )
 

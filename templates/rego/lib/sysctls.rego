@@ -16,7 +16,7 @@ safe := {
 }
 
 violations(forbidden, allowed) := {message |
-	some index, sysctl in object.get(pod.security_context, "sysctls", [])
+	some index, sysctl in pod.security_context.sysctls
 	name := normalized(value.get(sysctl, "name", ""))
 	problem := problem_of(name, forbidden, allowed)
 	message := sprintf("spec.securityContext.sysctls[%d]: %s %s", [index, value.text(name), problem])

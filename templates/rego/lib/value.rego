@@ -11,9 +11,6 @@ get(parent, key, fallback) := found if {
 	found != null
 } else := fallback
 
-# The object without what is null.
-present(parent) := {key: found | some key, found in parent; found != null}
-
 # Numbers of a reviewed object from a million up would print with an exponent.
 text(x) := format_int(x, 10) if {
 	is_number(x)
@@ -31,14 +28,14 @@ ranges(xs) := concat(", ", [range(x) | some x in xs]) if {
 	count(xs) > 0
 } else := "none"
 
-range(x) := text(get(x, "min", 0)) if {
-	get(x, "min", 0) == get(x, "max", 0)
-} else := sprintf("%s-%s", [text(get(x, "min", 0)), text(get(x, "max", 0))])
+range(x) := text(x.min) if {
+	x.min == x.max
+} else := sprintf("%s-%s", [text(object.get(x, "min", null)), text(object.get(x, "max", null))])
 
 in_ranges(x, xs) if {
 	some r in xs
-	x >= get(r, "min", 0)
-	x <= get(r, "max", 0)
+	x >= r.min
+	x <= r.max
 }
 
 # Whether a name is one of the patterns; a trailing `*` stands for any suffix.
