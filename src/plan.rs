@@ -25,6 +25,7 @@ use crate::version::Version;
 use alike::Kinds;
 use usage::Usage;
 
+mod administrators;
 mod alike;
 mod bystanders;
 mod exceptions;
@@ -32,6 +33,7 @@ mod families;
 mod losses;
 mod mutators;
 mod requesters;
+mod search;
 mod stages;
 mod usage;
 mod witness;

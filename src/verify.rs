@@ -45,12 +45,15 @@ pub trait Answerers: Sync {
         controls: &BTreeSet<&str>,
     ) -> AdmissionRequest;
 
-    /// Tells what Gatekeeper's mutators make of the request, and whether it would admit it without them.
+    /// Returns the controls of what Gatekeeper's mutators fill in.
     ///
     /// # Errors
     ///
     /// When that cannot be known.
-    fn without_mutators(&self, request: &AdmissionRequest) -> Result<WithoutMutators, Self::Error>;
+    fn mutators_fill_in(
+        &self,
+        request: &AdmissionRequest,
+    ) -> Result<BTreeSet<&'static str>, Self::Error>;
 
     /// Whether Gatekeeper admits what its mutators make of the request, with the values of these controls taken from another pod.
     ///
@@ -97,15 +100,6 @@ pub struct Tried {
     pub fills_in: BTreeSet<&'static str>,
     /// The controls that refuse something.
     pub refuses: BTreeSet<&'static str>,
-}
-
-/// Gatekeeper without its mutators.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WithoutMutators {
-    /// Whether it admits the pod.
-    pub admits: bool,
-    /// The controls of what the mutators would have filled in.
-    pub fill_in: BTreeSet<&'static str>,
 }
 
 impl Answers {

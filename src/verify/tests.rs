@@ -91,13 +91,12 @@ impl Answerers for World {
         res
     }
 
-    fn without_mutators(&self, request: &AdmissionRequest) -> Result<WithoutMutators, Infallible> {
-        let in_the_way = has(&request.pod, "mutated");
-        let lacks = self.strict && !has(&request.pod, "default");
-        Ok(WithoutMutators {
-            admits: !(lacks || self.odd && has(&request.pod, "odd")),
-            fill_in: in_the_way.then_some("mutator").into_iter().collect(),
-        })
+    fn mutators_fill_in(
+        &self,
+        request: &AdmissionRequest,
+    ) -> Result<BTreeSet<&'static str>, Infallible> {
+        let in_the_way = has(&request.pod, "mutated").then_some("mutator");
+        Ok(in_the_way.into_iter().collect())
     }
 
     fn admits_with(
