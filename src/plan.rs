@@ -27,6 +27,7 @@ use alike::Kinds;
 use mutators::Mutators;
 use usage::Usage;
 
+mod administrators;
 mod alike;
 mod bystanders;
 mod candidates;
@@ -36,6 +37,7 @@ mod labels;
 mod losses;
 mod mutators;
 mod requesters;
+mod search;
 mod stages;
 mod usage;
 mod witness;

@@ -45,12 +45,15 @@ pub trait Answerers: Sync {
         controls: &BTreeSet<&str>,
     ) -> AdmissionRequest;
 
-    /// Tells what Gatekeeper's mutators make of the request, and whether it would admit it without them.
+    /// Returns the controls of what Gatekeeper's mutators fill in.
     ///
     /// # Errors
     ///
     /// When that cannot be known.
-    fn without_mutators(&self, request: &AdmissionRequest) -> Result<WithoutMutators, Self::Error>;
+    fn mutators_fill_in(
+        &self,
+        request: &AdmissionRequest,
+    ) -> Result<BTreeSet<&'static str>, Self::Error>;
 
     /// Whether Gatekeeper admits what its mutators make of the request, with the values of these controls taken from another pod.
     ///
@@ -82,7 +85,8 @@ pub struct Answers {
     pub asked: AdmissionRequest,
     /// What the plugin says.
     pub psp: Verdict,
-    /// The policy by which the plugin admits the pod; absent where it forbids it, or did not look at policies.
+    /// The policy by which the plugin admits the pod, also where the API server then refuses what was filled in; absent where the
+    /// plugin forbids it, or did not look at policies.
     pub policy: Option<String>,
     /// What Gatekeeper says.
     pub gatekeeper: Verdict,
@@ -99,19 +103,18 @@ pub struct Tried {
     pub refuses: BTreeSet<&'static str>,
 }
 
-/// Gatekeeper without its mutators.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WithoutMutators {
-    /// Whether it admits the pod.
-    pub admits: bool,
-    /// The controls of what the mutators would have filled in.
-    pub fill_in: BTreeSet<&'static str>,
-}
-
 impl Answers {
+    /// Whether the plugin lets the pod pass, and the API server refuses what the plugin made of it.
+    ///
+    /// Then no policy forbade it, and there is nothing that Gatekeeper could be looser than.
+    fn is_undecided(&self) -> bool {
+        matches!(self.psp, Verdict::Forbidden { .. }) && self.policy.is_some()
+    }
+
     /// How the two differ, if they do.
     pub fn direction(&self) -> Option<Direction> {
         match (&self.psp, &self.gatekeeper) {
+            _ if self.is_undecided() => None,
             (Verdict::Forbidden { .. }, Verdict::Admitted { .. }) => Some(Direction::Looser),
             (Verdict::Admitted { .. }, Verdict::Forbidden { .. }) => Some(Direction::Stricter),
             (Verdict::Admitted { pod }, Verdict::Admitted { pod: other }) if pod != other => {
@@ -154,7 +157,7 @@ pub struct Verification {
     pub asked: usize,
     /// How many more were equal to one of them.
     pub repeated: usize,
-    /// How many an API server refuses before either is asked.
+    /// How many an API server refuses by itself, as they are sent or as the plugin leaves them.
     pub invalid: usize,
     /// To how many both said the same.
     pub agreed: usize,
@@ -273,6 +276,9 @@ impl<'a, A: Answerers> Verifier<'a, A> {
         let Some(answers) = self.answerers.ask(request)? else {
             return Ok(Outcome::Invalid);
         };
+        if answers.is_undecided() {
+            return Ok(Outcome::Invalid);
+        }
         let Some(direction) = answers.direction() else {
             return Ok(Outcome::Agreed);
         };

@@ -17,7 +17,7 @@ use crate::input::Inventory;
 use crate::manifest::Manifest;
 use crate::psp::{self, PLUGIN, PSP_ANNOTATION, Phase, PspAdmission};
 use crate::requests::prepare;
-use crate::verify::{Answerers, Answers, Tried, WithoutMutators, differences, taking};
+use crate::verify::{Answerers, Answers, Tried, differences, taking};
 
 /// What refuses a pod that admission made ill-formed.
 const API_SERVER: &str = "API server";
@@ -213,24 +213,15 @@ impl Answerers for Both<'_> {
         res
     }
 
-    fn without_mutators(&self, request: &AdmissionRequest) -> Result<WithoutMutators, ReviewError> {
+    fn mutators_fill_in(
+        &self,
+        request: &AdmissionRequest,
+    ) -> Result<BTreeSet<&'static str>, ReviewError> {
         let asked = self.prepare(request);
         let mutated = unless_refused(self.gatekeeper.mutate(&asked))?;
         let before = GatekeeperAdmission::read(&asked)?;
-        let mut fill_in = BTreeSet::new();
-        for it in mutated.iter().flat_map(|it| differences(&before, &it.pod)) {
-            fill_in.extend(self.control_of(&it.path));
-        }
-        let mut bare = AdmissionRequest {
-            pod: before,
-            ..asked.clone()
-        };
-        self.between(&asked, &mut bare.pod);
-        let violations = unless_refused(self.gatekeeper.validate(&bare))?;
-        Ok(WithoutMutators {
-            admits: violations.is_some_and(|it| self.admits(&it)),
-            fill_in,
-        })
+        let all = mutated.iter().flat_map(|it| differences(&before, &it.pod));
+        Ok(all.filter_map(|it| self.control_of(&it.path)).collect())
     }
 
     fn admits_with(

@@ -169,7 +169,7 @@ impl<'a> Gathered<'a> {
     }
 }
 
-/// Adds a policy to the loss of another that says the same of the same subjects.
+/// Adds a policy to the loss of another that says the same of these subjects.
 ///
 /// Where it is known of one policy that what it fills in is not filled in any more, it is true of another that fills it in too,
 /// whenever that one is chosen; only no pod came to mind for which it would be.
@@ -177,7 +177,7 @@ fn join(losses: &mut [Loss], unshown: Sought) {
     let is_same = |it: &&mut Loss| {
         (&it.name, it.direction, it.field.as_str())
             == (&unshown.name, unshown.direction, unshown.field)
-            && it.subjects.iter().eq(&unshown.subjects)
+            && (unshown.subjects.iter()).all(|subject| it.subjects.binary_search(subject).is_ok())
     };
     let Some(loss) = losses.iter_mut().find(is_same) else {
         return;
@@ -185,7 +185,9 @@ fn join(losses: &mut [Loss], unshown: Sought) {
     let mut namespaces = unshown.namespaces;
     namespaces.extend(loss.namespaces.drain(..));
     loss.namespaces = namespaces.into_iter().collect();
-    if let Err(position) = loss.alike.binary_search(&unshown.psp) {
+    if let Err(position) = loss.alike.binary_search(&unshown.psp)
+        && loss.psp != unshown.psp
+    {
         loss.alike.insert(position, unshown.psp);
     }
 }

@@ -60,27 +60,24 @@ pub fn explain<A: Answerers>(
                 return Ok(None);
             };
             // Either the plugin filled something in and Gatekeeper does not, or its mutators get in the way.
-            let mutators = answerers.without_mutators(request)?;
+            let by_mutators = answerers.mutators_fill_in(request)?;
             let used: Vec<_> = reaching()
                 .filter(|(_, it)| {
                     let (control, of_policy) = (it.control(), it.is_about(policy));
                     let of_mutators = of_policy || it.name.ends_with(IN_THE_WAY);
                     of_policy && chosen.fills_in.contains(control)
-                        || of_mutators && mutators.fill_in.contains(control)
+                        || of_mutators && by_mutators.contains(control)
                 })
                 .collect();
             if used.is_empty() {
                 return Ok(None);
             }
-            // Nothing else disagrees: with these values as the plugin leaves them, or with them and no mutator, Gatekeeper admits the pod.
+            // Nothing else disagrees: with these values as the plugin leaves them, Gatekeeper admits the pod.
             let Verdict::Admitted { pod } = &answers.psp else {
                 return Ok(None);
             };
             let controls = used.iter().map(|it| it.1.control()).collect();
-            let admitted = answerers.admits_with(request, pod, &controls)? || {
-                let filled_in = answerers.filled_in(request, policy, &controls);
-                answerers.without_mutators(&filled_in)?.admits
-            };
+            let admitted = answerers.admits_with(request, pod, &controls)?;
             admitted.then(|| used.iter().map(|it| it.0).collect())
         }
         Direction::Differs => {

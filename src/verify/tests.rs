@@ -6,7 +6,8 @@ use super::*;
 use crate::admission::{Operation, UserInfo, Violation};
 
 /// A world of one policy, `psp`, that fills in `spec.default` and refuses `spec.bad`, and of an output that does neither and
-/// whose mutators get in the way of pods with `spec.mutated`.
+/// whose mutators get in the way of pods with `spec.mutated`; its API server refuses `spec.invalid`, and `spec.ill-filled` once the
+/// policy has filled in the default.
 ///
 /// Everything that is written here is the test's own; no control of the crate has a part in it.
 struct World {
@@ -45,7 +46,7 @@ impl Answerers for World {
         if has(pod, "invalid") {
             return Ok(None);
         }
-        let refused = has(pod, "bad");
+        let refused = has(pod, "bad") || has(pod, "ill-filled");
         let mut filled = pod.clone();
         filled.set(&["spec", "default"], 1.into());
         let psp = if refused {
@@ -63,7 +64,7 @@ impl Answerers for World {
         };
         Ok(Some(Answers {
             asked: request.clone(),
-            policy: (!refused).then(|| "psp".to_owned()),
+            policy: (!has(pod, "bad")).then(|| "psp".to_owned()),
             psp,
             gatekeeper,
         }))
@@ -91,13 +92,12 @@ impl Answerers for World {
         res
     }
 
-    fn without_mutators(&self, request: &AdmissionRequest) -> Result<WithoutMutators, Infallible> {
-        let in_the_way = has(&request.pod, "mutated");
-        let lacks = self.strict && !has(&request.pod, "default");
-        Ok(WithoutMutators {
-            admits: !(lacks || self.odd && has(&request.pod, "odd")),
-            fill_in: in_the_way.then_some("mutator").into_iter().collect(),
-        })
+    fn mutators_fill_in(
+        &self,
+        request: &AdmissionRequest,
+    ) -> Result<BTreeSet<&'static str>, Infallible> {
+        let in_the_way = has(&request.pod, "mutated").then_some("mutator");
+        Ok(in_the_way.into_iter().collect())
     }
 
     fn admits_with(
@@ -181,11 +181,13 @@ fn a_ledger_counts_each_request_once() {
             ..request(&agreed)
         },
         request(&json!({ "invalid": true })),
+        // The plugin lets it pass, and the API server refuses what it filled in.
+        request(&json!({ "ill-filled": true, "default": 1 })),
         request(&json!({})),
     ];
     let losses = [loss("filler/default-not-set", Direction::Stricter)];
     let ledger = verify(&AS_DECLARED, &losses, &requests);
-    assert_eq!((ledger.asked, ledger.repeated, ledger.invalid), (4, 1, 1));
+    assert_eq!((ledger.asked, ledger.repeated, ledger.invalid), (5, 1, 2));
     assert_eq!(
         (ledger.agreed, ledger.explained, ledger.unexplained),
         (2, 1, 0)

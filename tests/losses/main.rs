@@ -31,10 +31,10 @@ const LATEST: PlanOptions = PlanOptions {
     kubernetes: Version::new(1, 24),
 };
 
-fn inventory() -> Inventory {
+fn inventory(text: &str) -> Inventory {
     let source = Source {
         name: "cluster.yaml".to_owned(),
-        text: include_str!("cluster.yaml").to_owned(),
+        text: text.to_owned(),
     };
     let options = LoadOptions {
         proc_mount_type: false,
@@ -43,10 +43,10 @@ fn inventory() -> Inventory {
     inventory
 }
 
-/// Checks the witness of each loss, and that these are the losses: by PSP, name and namespaces.
+/// The losses of a cluster, each with a witness that shows it.
 #[track_caller]
-fn check(options: PlanOptions, expected: &[(&str, &str, &str)]) {
-    let inventory = inventory();
+fn losses(text: &str, options: PlanOptions) -> Vec<Loss> {
+    let inventory = inventory(text);
     let bundle = plan(&inventory, &resolve::grants(&inventory), options);
     let environment = environment().expect("the templates are well-formed");
     let manifests = render(&bundle, &environment).expect("it renders");
@@ -59,8 +59,14 @@ fn check(options: PlanOptions, expected: &[(&str, &str, &str)]) {
             assert_eq!(actual, Some(loss.direction), "{loss}: {:#?}", loss.witness);
         }
     }
-    let actual: BTreeSet<String> = bundle
-        .losses
+    bundle.losses
+}
+
+/// Checks the witness of each loss, and that these are the losses: by PSP, name and namespaces.
+#[track_caller]
+fn check(options: PlanOptions, expected: &[(&str, &str, &str)]) {
+    let losses = losses(include_str!("cluster.yaml"), options);
+    let actual: BTreeSet<String> = losses
         .iter()
         .map(|it| {
             format!(
@@ -323,4 +329,124 @@ fn since_kubernetes_1_30_apparmor_profiles_are_fields() {
     let mut expected = [ALWAYS, BY_MUTATORS, BY_LABEL].concat();
     expected.push(("hardened", "apparmor/default-on-pod differs", "hardened"));
     check(options, &expected);
+}
+
+/// A policy that fills in a group, with more fields.
+fn policy(name: &str, fs_group: u32, more: &str) -> String {
+    format!(
+        r#"
+---
+apiVersion: policy/v1beta1
+kind: PodSecurityPolicy
+metadata: {{name: {name}}}
+spec:
+  runAsUser: {{rule: RunAsAny}}
+  supplementalGroups: {{rule: RunAsAny}}
+  fsGroup: {{rule: MustRunAs, ranges: [{{min: {fs_group}, max: {fs_group}}}]}}
+  seLinux: {{rule: RunAsAny}}
+  volumes: [secret]
+  {more}
+"#
+    )
+}
+
+/// Lets somebody use policies, which are given by name.
+fn binding(name: &str, kind: &str, subject: &str, policies: &str) -> String {
+    format!(
+        r#"
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {{name: {name}}}
+rules: [{{apiGroups: [policy], resources: [podsecuritypolicies], verbs: [use], resourceNames: [{policies}]}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {{name: {name}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {name}}}
+subjects: [{{kind: {kind}, name: "{subject}"}}]
+"#
+    )
+}
+
+fn of<'a>(losses: &'a [Loss], name: &str, subject: &str) -> Vec<&'a Loss> {
+    let is_of = |it: &&Loss| it.name == name && it.subjects.iter().any(|it| it == subject);
+    losses.iter().filter(is_of).collect()
+}
+
+#[test]
+fn a_static_pod_has_no_service_account_that_helps_it() {
+    let text = [
+        policy("narrow", 1, ""),
+        policy("open", 1, "").replace(
+            "{rule: MustRunAs, ranges: [{min: 1, max: 1}]}",
+            "{rule: RunAsAny}",
+        ),
+        binding("narrow", "Group", "system:authenticated", "narrow"),
+        binding("open", "Group", "system:serviceaccounts", "open"),
+    ];
+    let losses = losses(&text.concat(), LATEST);
+    let found = of(
+        &losses,
+        "groups/default-not-set",
+        "Group system:authenticated",
+    );
+    let [loss] = found.as_slice() else {
+        panic!("{losses:#?}");
+    };
+    assert_eq!(loss.psp, "narrow");
+    assert_eq!(loss.witness.user_info.groups[0], "system:nodes");
+    assert_eq!(loss.witness.pod.service_account_name(), "");
+}
+
+#[test]
+fn a_policy_for_which_no_pod_comes_to_mind_is_told_with_another() {
+    let text = [
+        policy("a", 1, ""),
+        // As wide as the first, so that it is never chosen.
+        policy("b", 1, ""),
+        policy("c", 1, "hostIPC: true"),
+        binding("all", "User", "alice", "a, b, c"),
+        binding("other", "User", "bob", "other"),
+        policy("other", 2, ""),
+    ];
+    let losses = losses(&text.concat(), LATEST);
+    let found = of(&losses, "groups/default-not-set", "User alice");
+    let about: Vec<_> = found
+        .iter()
+        .map(|it| (it.psp.as_str(), &it.alike))
+        .collect();
+    assert_eq!(about, [("a", &vec!["b".to_owned()]), ("c", &Vec::new())]);
+}
+
+#[test]
+fn a_default_that_is_filled_in_only_together_with_another_is_told() {
+    let app_armor = "
+  annotations:
+    apparmor.security.beta.kubernetes.io/allowedProfileNames: runtime/default";
+    let needs = policy("a", 1, "").replace("{name: a}", &format!("{app_armor}\n  name: a"));
+    let text = [
+        needs,
+        policy("b", 2, "defaultAddCapabilities: [CHOWN]").replace(
+            "{name: b}",
+            &format!("{app_armor}\n    apparmor.security.beta.kubernetes.io/defaultProfileName: runtime/default\n  name: b"),
+        ),
+        binding("both", "User", "alice", "a, b"),
+    ];
+    let losses = losses(&text.concat(), LATEST);
+    let found = of(&losses, "capabilities/default-not-set", "User alice");
+    assert_eq!(found.len(), 1, "{losses:#?}");
+}
+
+#[test]
+fn of_very_many_policies_administrators_are_told_by_one_witness_for_a_field() {
+    let names: Vec<String> = (10..60).map(|it| format!("tenant-{it}")).collect();
+    let policies = names.iter().zip(1..).map(|(name, id)| policy(name, id, ""));
+    let losses = losses(&policies.collect::<String>(), LATEST);
+    let found = of(&losses, "groups/default-not-set", "Group system:masters");
+    let [loss] = found.as_slice() else {
+        panic!("{losses:#?}");
+    };
+    assert_eq!(loss.psp, "tenant-10");
+    assert!(names.iter().all(|it| loss.is_about(it)), "{loss:?}");
 }

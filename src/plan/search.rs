@@ -1,0 +1,244 @@
+//! The search for a request that shows what becomes of a default.
+
+use std::cell::{LazyCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::losses::{MOST_TRIED, Reach};
+use super::mutators::Mutator;
+use super::usage::{Identity, Usage};
+use super::witness;
+use crate::admission::AdmissionRequest;
+use crate::api::core::{Pod, RUNTIME_DEFAULT, SECCOMP_POD, UNCONFINED, seccomp_field_for};
+use crate::api::policy::PodSecurityPolicy;
+use crate::api::validation;
+use crate::controls::defaults::Place;
+use crate::rbac::SubjectKey;
+
+/// So many times a policy is asked about a pod, in a search among pods that are easy to think of.
+const MOST_CHOICES: usize = 512;
+
+/// With more policies than this, no pod is made that one of them accepts and the others do not.
+const MOST_UNLIKE: usize = 32;
+
+/// The search for a request that shows what becomes of a default.
+pub(super) struct Search<'a, 'p> {
+    pub(super) usage: &'a Usage<'a>,
+    pub(super) psp: &'a PodSecurityPolicy,
+    pub(super) subjects: &'a BTreeSet<&'a SubjectKey>,
+    /// A pod that asks for nothing.
+    pub(super) modest: &'a Pod,
+    /// Pods that ask for something.
+    pub(super) more: &'a LazyCell<Vec<Pod>, Box<dyn FnOnce() -> Vec<Pod> + 'p>>,
+    /// Pods that are made when no other shows anything.
+    pub(super) unlike: &'a Unlike,
+    pub(super) control: &'static str,
+    pub(super) place: Place,
+    /// Those of all that the policy fills in.
+    pub(super) places: &'a [Place],
+    pub(super) mutators: &'a [Mutator],
+}
+
+impl Search<'_, '_> {
+    /// A request that the plugin lets pass by the policy, which fills in what belongs to the place; nothing else if that can be.
+    ///
+    /// What is given to the pod besides may make the policy fill in nothing.
+    pub(super) fn defaulted(&self, reach: &Reach, with: &[&Value]) -> Option<AdmissionRequest> {
+        let alone = &[self.place][..];
+        let res = self.simple(reach, alone, with);
+        let res = res.or_else(|| self.unlike(reach, alone, with));
+        // The policy may be chosen only where the pod lacks more of what it fills in.
+        let res = res.or_else(|| self.simple(reach, self.places, with));
+        res.or_else(|| self.unlike(reach, self.places, with))
+    }
+
+    /// The same among pods that are easy to think of.
+    fn simple(
+        &self,
+        reach: &Reach,
+        lacking: &[Place],
+        with: &[&Value],
+    ) -> Option<AdmissionRequest> {
+        self.tried(reach).find_map(|it| {
+            let enough = MOST_CHOICES / it.usable.len().max(1);
+            let more = iter::once_with(|| self.more.iter()).flatten();
+            let mut pods = iter::once(self.modest).chain(more).take(enough.max(2));
+            pods.find_map(|pod| self.shows(&it, pod, lacking, with))
+        })
+    }
+
+    /// The same among pods that the other policies refuse.
+    fn unlike(
+        &self,
+        reach: &Reach,
+        lacking: &[Place],
+        with: &[&Value],
+    ) -> Option<AdmissionRequest> {
+        self.tried(reach).find_map(|it| {
+            // What the pod says to the same control may take away what is looked for, or be all that tells the policies apart.
+            let mut pods = [Some(self.control), None]
+                .into_iter()
+                .filter_map(|but| self.unlike.pod(self.psp, &it.usable, but));
+            pods.find_map(|pod| self.shows(&it, &pod, lacking, with))
+        })
+    }
+
+    /// Whether the pod, without what belongs to the places, is let pass by the policy alone; then the request for it.
+    fn shows(
+        &self,
+        at: &Tried<'_>,
+        pod: &Pod,
+        lacking: &[Place],
+        with: &[&Value],
+    ) -> Option<AdmissionRequest> {
+        let mut pod = witness::lacking(self.psp, pod, lacking.iter().copied());
+        for more in with {
+            witness::give(&mut pod, more);
+        }
+        let (chosen, mutates) = witness::choice(&at.usable, &pod)?;
+        if chosen.name != self.psp.name {
+            return None;
+        }
+        let before = witness::admitted(self.psp, &pod);
+        // What mutators make of it must not be what another policy accepts.
+        let is_refused = || {
+            let after = self.mutated(&pod, at.namespace);
+            mutates
+                && witness::at(&before, self.place) != witness::at(&after, self.place)
+                && !at.usable.iter().any(|it| witness::accepts(it, &after))
+        };
+        let shows = validation::refusal(&before).is_none() && (!with.is_empty() || is_refused());
+        shows.then(|| witness::request(&at.identity, at.namespace, pod))
+    }
+
+    /// The pod as the mutators of the namespace leave it.
+    fn mutated(&self, pod: &Pod, namespace: &str) -> Pod {
+        let mutators = self.mutators.iter();
+        let here = mutators.filter(|it| it.namespaces.contains(namespace));
+        witness::mutated(pod, here.map(|it| &it.mutation))
+    }
+
+    /// A request for a pod whose profile of seccomp is a field alone, that the policy fills in and that others accept as it is.
+    ///
+    /// Every policy would write the annotation, so that none of them leaves the pod as it is.
+    pub(super) fn first_by_name(&self, reach: &Reach) -> Option<AdmissionRequest> {
+        let listed = self.psp.spec.seccomp.allowed.as_deref().unwrap_or_default();
+        let others = [RUNTIME_DEFAULT, UNCONFINED, "localhost/witness.json"];
+        let profiles = listed.split(',').chain(others);
+        let fields: Vec<Value> = profiles
+            .filter_map(seccomp_field_for)
+            .take(MOST_TRIED)
+            .collect();
+        if fields.is_empty() {
+            return None;
+        }
+        for Tried {
+            namespace,
+            identity,
+            usable,
+        } in self.tried(reach)
+        {
+            let later = usable.iter().filter(|it| it.name > self.psp.name);
+            for (psp, field) in later
+                .take(MOST_TRIED)
+                .flat_map(|it| fields.iter().map(move |field| (it, field)))
+            {
+                let own = witness::lacking(self.psp, self.modest, [self.place]);
+                let others = witness::pods(psp).next();
+                for pod in others.into_iter().chain([own]) {
+                    let mut pod = witness::admitted(psp, &pod);
+                    pod.remove(&["metadata", "annotations", SECCOMP_POD]);
+                    pod.set_security("seccompProfile", field.clone());
+                    let chosen = witness::choice(&usable, &pod);
+                    let is_first = chosen.is_some_and(|(it, _)| it.name == self.psp.name);
+                    if is_first && self.is_stored_otherwise(&usable, &pod, namespace) {
+                        return Some(witness::request(&identity, namespace, pod));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether the pod is admitted by both and lacks the default then.
+    fn is_stored_otherwise(
+        &self,
+        usable: &[&PodSecurityPolicy],
+        pod: &Pod,
+        namespace: &str,
+    ) -> bool {
+        let before = witness::admitted(self.psp, pod);
+        let after = self.mutated(pod, namespace);
+        witness::at(&before, self.place) != witness::at(&after, self.place)
+            && usable.iter().any(|it| witness::accepts(it, &after))
+    }
+
+    /// What to try, each set of policies once.
+    fn tried<'b>(&'b self, reach: &'b Reach) -> impl Iterator<Item = Tried<'b>> {
+        let mut known = BTreeSet::new();
+        let namespaces = reach.all_tried(self.usage.bound());
+        let identities = namespaces.flat_map(move |namespace| {
+            let mutators = self.mutators.iter().enumerate();
+            let here = mutators.filter(|(_, it)| it.namespaces.contains(namespace));
+            let here: Rc<[usize]> = here.map(|(index, _)| index).collect();
+            let subjects = self.subjects.iter().take(MOST_TRIED);
+            let own = subjects.flat_map(move |it| Identity::all_of(it, namespace));
+            // Members of a group may be more than that.
+            let others = self.usage.subjects(namespace).take(MOST_TRIED);
+            let members = others
+                .map(move |it| Identity::of(it, namespace))
+                .filter(move |it| self.subjects.iter().any(|of| it.is_of(of, namespace)));
+            own.chain(members)
+                .map(move |it| (namespace, Rc::clone(&here), it))
+        });
+        identities.filter_map(move |(namespace, here, identity)| {
+            if self.usage.is_exempt(&identity, namespace) {
+                return None;
+            }
+            let usable = self.usage.usable(&identity, namespace);
+            let names: Vec<&str> = usable.iter().map(|it| it.name.as_str()).collect();
+            known.insert((names, here)).then_some(Tried {
+                namespace,
+                identity,
+                usable,
+            })
+        })
+    }
+}
+
+/// Who asks where, and the policies that are usable then, by name.
+struct Tried<'a> {
+    namespace: &'a str,
+    identity: Identity,
+    usable: Vec<&'a PodSecurityPolicy>,
+}
+
+/// Pods that one policy accepts and others do not, as far as they are known.
+#[derive(Default)]
+pub(super) struct Unlike(RefCell<BTreeMap<Unlikeness, Pod>>);
+
+/// The control for which nothing is said, if any, and the names of those that are usable.
+type Unlikeness = (Option<&'static str>, Vec<String>);
+
+impl Unlike {
+    /// A pod that the policy accepts, and that as few others of those usable do as can be, whatever they say for one control.
+    fn pod(
+        &self,
+        psp: &PodSecurityPolicy,
+        usable: &[&PodSecurityPolicy],
+        but: Option<&'static str>,
+    ) -> Option<Pod> {
+        if usable.len() > MOST_UNLIKE {
+            return None;
+        }
+        let names = usable.iter().map(|it| it.name.clone()).collect();
+        let mut known = self.0.borrow_mut();
+        let pod = known
+            .entry((but, names))
+            .or_insert_with(|| witness::refused_by_others(psp, usable, but));
+        Some(pod.clone())
+    }
+}
