@@ -4,6 +4,9 @@
 //! A row is about one policy that everybody may use, and one pod that is to be created.
 //! What it leaves out of the policy is the most permissive value, so that it shows one control at work.
 //!
+//! What is in `tests/conformance/rego/` is asked of the Rego alone, of pods that no API server of Kubernetes 1.24 shows to
+//! admission: with a field that is younger, or without what it writes into each.
+//!
 //! `conformance/run` has the real engines answer the same, and records what they say in `tests/conformance/engines/`.
 //! To that end the rows are written to the folder that the variable `CONFORMANCE_EXPORT` names.
 #![expect(
@@ -14,7 +17,7 @@
 
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -27,6 +30,8 @@ use serde_json::Value;
 use engines::{Recorded, export, recorded};
 use rows::{Answer, Row, inventory, judge, manifests};
 
+#[path = "conformance/as_written.rs"]
+mod as_written;
 #[path = "conformance/engines.rs"]
 mod engines;
 #[path = "conformance/rows.rs"]
@@ -34,21 +39,64 @@ mod rows;
 
 fn main() -> ExitCode {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance");
-    let mut files: Vec<_> = fs::read_dir(folder)
+    let tables = files(&folder).into_iter().map(|file| {
+        let name = stem(&file);
+        Trial::test(name, move || check(&file))
+    });
+    let of_rego = files(&folder.join("rego")).into_iter().map(|file| {
+        let name = format!("rego/{}", stem(&file));
+        Trial::test(name, move || check_rego(&file))
+    });
+    let trials = tables.chain(of_rego).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// The tables of a folder, by name.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut res: Vec<_> = fs::read_dir(folder)
         .expect("the tables are there")
         .map(|it| it.expect("the folder can be read").path())
         .filter(|it| it.extension().is_some_and(|it| it == "yaml"))
         .collect();
-    files.sort();
-    let trials = files
-        .into_iter()
-        .map(|file| {
-            let name = file.file_stem().expect("a file has a name");
-            let name = name.to_string_lossy().into_owned();
-            Trial::test(name, move || check(&file))
-        })
+    res.sort();
+    res
+}
+
+fn stem(file: &Path) -> String {
+    let stem = file.file_stem().expect("a file has a name");
+    stem.to_string_lossy().into_owned()
+}
+
+/// Asks the Rego alone, and of each pod as it is written.
+fn check_rego(file: &Path) -> Result<(), Failed> {
+    let rows: Vec<Row> = serde_yaml::from_str(&fs::read_to_string(file)?)?;
+    let namespaces: Vec<String> = (1..=rows.len()).map(|it| format!("row-{it}")).collect();
+    let pairs = rows.iter().zip(&namespaces);
+    let all: Vec<Value> = pairs
+        .clone()
+        .flat_map(|(row, name)| row.cluster(name))
         .collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    let manifests = manifests(&inventory(&all)?)?;
+    let mut complaints = Vec::new();
+    for (row, namespace) in pairs {
+        let objections = as_written::objections(&manifests, &row.in_file(namespace))?;
+        let expected = match row.answer()? {
+            Answer::Admitted => &[],
+            Answer::Forbidden([]) | Answer::Stored(_) => {
+                return Err(format!("{}: the Rego admits or objects", row.note).into());
+            }
+            Answer::Forbidden(expected) => expected,
+        };
+        let pairs = objections.iter().zip(expected);
+        let begin = pairs.filter(|(it, expected)| it.starts_with(*expected));
+        if begin.count() != expected.len() || objections.len() != expected.len() {
+            complaints.push(format!("{}: the Rego: {objections:#?}", row.note));
+        }
+    }
+    match complaints.as_slice() {
+        [] => Ok(()),
+        _ => Err(complaints.join("\n").into()),
+    }
 }
 
 fn check(file: &Path) -> Result<(), Failed> {

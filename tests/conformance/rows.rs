@@ -101,6 +101,9 @@ pub(crate) fn judge(
     let mut res = Vec::new();
     for violation in gatekeeper.validate(&request)? {
         let details: Details = serde_json::from_str(&violation.details)?;
+        if details.violations.is_empty() {
+            res.push(violation.message);
+        }
         res.extend(details.violations.into_values().flatten());
     }
     Ok(res)
@@ -188,6 +191,14 @@ impl Row {
     /// The request that creates the pod, as admission sees it.
     pub(crate) fn request(&self, namespace: &str, inventory: &Inventory) -> AdmissionRequest {
         prepare(inventory, self.sent(namespace))
+    }
+
+    /// The same of a pod in a file: what an API server writes into it is not there, but for the service account.
+    pub(crate) fn in_file(&self, namespace: &str) -> AdmissionRequest {
+        let mut res = self.sent(namespace);
+        let account = "default".into();
+        res.pod.set(&["spec", "serviceAccountName"], account);
+        res
     }
 
     /// The same as a client sends it.

@@ -20,6 +20,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+#[path = "../conformance/as_written.rs"]
+mod as_written;
 #[path = "../golden/case.rs"]
 mod case;
 mod questions;
