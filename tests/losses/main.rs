@@ -427,7 +427,7 @@ fn a_default_that_is_filled_in_only_together_with_another_is_told() {
     let needs = policy("a", 1, "").replace("{name: a}", &format!("{app_armor}\n  name: a"));
     let text = [
         needs,
-        policy("b", 2, "defaultAddCapabilities: [CHOWN]").replace(
+        policy("b", 1, "defaultAddCapabilities: [CHOWN]").replace(
             "{name: b}",
             &format!("{app_armor}\n    apparmor.security.beta.kubernetes.io/defaultProfileName: runtime/default\n  name: b"),
         ),
