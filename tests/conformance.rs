@@ -12,6 +12,7 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "tests read files and may panic"
 )]
 

@@ -222,7 +222,11 @@ fn every_file_beside_those_of_the_controls_is_one() {
             "templates/rego/lib",
             &["parameters", "pod", "request", "value"],
         ),
-        ("tests/conformance", &["engines", "rows"]),
+        (
+            "tests/conformance",
+            &["as_written", "engines", "rego", "rows"],
+        ),
+        ("tests/conformance/rego", &[]),
     ] {
         for (path, _) in files_below(folder) {
             let name = path.split(['.', '/']).next().unwrap_or_default();
