@@ -102,13 +102,12 @@ pub(super) fn tolerating(psp: &PodSecurityPolicy, pod: &Pod, mutations: &[&Mutat
 pub(super) fn probed(psp: &PodSecurityPolicy, control: &str) -> Vec<Pod> {
     let pod = mutate_pod(psp, asking(psp, &[]));
     let controls = CONTROLS.iter().filter(|it| it.name() == control);
-    let probes = controls.flat_map(|it| it.probes(&psp.spec));
-    let probed = probes.map(|probe| {
+    let pods = controls.flat_map(|it| it.probes(&psp.spec)).map(|probe| {
         let mut pod = pod.clone();
         probe.apply(&mut pod, FIRST);
         pod
     });
-    probed.collect()
+    pods.collect()
 }
 
 /// Whether the policy accepts the pod with what it fills in.
