@@ -327,6 +327,9 @@ impl<'a> Search<'_, 'a> {
         identity: &Identity,
         namespace: &str,
     ) {
+        if self.usage.is_exempt(identity, namespace) {
+            return;
+        }
         let usable = self.usage.usable(identity, namespace);
         let names: Vec<&str> = usable.iter().map(|it| it.name.as_str()).collect();
         let mut shown = |here: &[&'a Mutator]| {
@@ -401,7 +404,12 @@ impl<'a> Search<'_, 'a> {
     ) -> Vec<Pod> {
         let mutations: Vec<_> = here.iter().map(|it| &it.mutation).collect();
         let controls: BTreeSet<&str> = here.iter().map(|it| it.control).collect();
-        let but = iter::once(None).chain(controls.into_iter().map(Some));
+        // A mutator looks at the field where the plugin looks at the annotation.
+        let in_annotations = self.fields.keys().filter_map(|(control, place)| {
+            let is_one = matches!(place, Place::Pod(["metadata", "annotations", _]));
+            (is_one && controls.contains(control)).then_some(*control)
+        });
+        let but = iter::once(None).chain(controls.iter().copied().map(Some));
         let unlike = but.map(|it| witness::refused_by_others(psp, usable, it));
         let mut bases: Vec<Pod> = witness::pods(psp).chain(unlike).collect();
         bases.dedup();
@@ -411,7 +419,9 @@ impl<'a> Search<'_, 'a> {
             mutators.any(|it| Some(it.mutation.location) == *location)
         });
         let by_mutator: Vec<Place> = by_mutator.map(|((_, place), _)| *place).collect();
-        let mut res = Vec::new();
+        let mut res: Vec<Pod> = in_annotations
+            .flat_map(|it| witness::probed(psp, it))
+            .collect();
         for pod in bases {
             for (_, place) in self.fields.keys() {
                 res.push(witness::lacking(psp, &pod, [*place]));

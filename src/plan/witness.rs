@@ -98,6 +98,18 @@ pub(super) fn tolerating(psp: &PodSecurityPolicy, pod: &Pod, mutations: &[&Mutat
     res
 }
 
+/// Pods on both sides of the boundaries that the policy draws for a control; for the rest it has filled in what it does.
+pub(super) fn probed(psp: &PodSecurityPolicy, control: &str) -> Vec<Pod> {
+    let pod = mutate_pod(psp, asking(psp, &[]));
+    let controls = CONTROLS.iter().filter(|it| it.name() == control);
+    let pods = controls.flat_map(|it| it.probes(&psp.spec)).map(|probe| {
+        let mut pod = pod.clone();
+        probe.apply(&mut pod, FIRST);
+        pod
+    });
+    pods.collect()
+}
+
 /// Whether the policy accepts the pod with what it fills in.
 fn is_accepted(psp: &PodSecurityPolicy, pod: &Pod) -> bool {
     validate_pod(psp, &mutate_pod(psp, pod.clone())).is_empty()
