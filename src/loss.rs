@@ -6,6 +6,13 @@ use serde::Serialize;
 
 use crate::admission::AdmissionRequest;
 
+pub use kinds::{GATEKEEPER, LOSS_KINDS, LossKind};
+
+mod kinds;
+
+/// All directions, the worst first.
+pub const DIRECTIONS: [Direction; 3] = [Direction::Looser, Direction::Stricter, Direction::Differs];
+
 /// Which way the two worlds differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -25,6 +32,15 @@ impl Direction {
             Self::Looser => "looser",
             Self::Stricter => "stricter",
             Self::Differs => "differs",
+        }
+    }
+
+    /// What it means, without a full stop.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Looser => "Gatekeeper admits what PodSecurityPolicy forbade",
+            Self::Stricter => "Gatekeeper forbids what PodSecurityPolicy admitted",
+            Self::Differs => "both admit, and another pod is stored",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The pages in `docs/controls` equal the documentation of the modules.
+//! The pages in `docs/controls` equal the documentation of the modules, and `docs/losses.md` what `explain` says.
 //!
 //! `UPDATE_DOCS=1 cargo test --test docs` writes them anew.
 #![expect(
@@ -11,6 +11,7 @@ use std::path::Path;
 
 use psp2gatekeeper::controls::{CONTROLS, page};
 use psp2gatekeeper::diagnostic::CODES;
+use psp2gatekeeper::loss::LOSS_KINDS;
 
 #[test]
 fn each_control_has_its_page() {
@@ -40,6 +41,24 @@ fn each_control_has_its_page() {
     found.sort();
     expected.sort();
     assert_eq!(found, expected);
+}
+
+#[test]
+fn losses_have_their_page() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/losses.md");
+    let introduction = "# Losses\n\nWhat Gatekeeper will do otherwise than PodSecurityPolicy, wherever a pod shows it.\n\
+        `psp2gatekeeper explain run-as-user/default-on-pod` prints what stands here, and what is particular to that control.\n";
+    let pages = LOSS_KINDS
+        .iter()
+        .map(|it| format!("\n#{}", it.page(it.name, "")));
+    let page = format!("{introduction}{}", pages.collect::<String>());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).is_ok_and(|it| it == page),
+        "losses.md differs from its source; `UPDATE_DOCS=1 cargo test --test docs` writes it anew"
+    );
 }
 
 #[test]

@@ -16,10 +16,16 @@
 //!
 //! ## Losses
 //!
-//! `default-not-set` (stricter): where policies differ in what they fill in no mutator does, and a pod that leaves it open is refused.
+//! Those of every control that fills something in: `default-not-set`, `default-of-the-first`, `default-for-all`,
+//! `default-of-another-policy`, `default-in-the-way` and `default-on-update`; `psp2gatekeeper explain` tells what each is.
+//!
+//! `default-not-set` (stricter): before Kubernetes 1.30 a profile is an annotation whose key has the name of the container, and no
+//! mutator can write such a key.
+//! Since then it is a field too, so that `--kubernetes-version 1.30` adds the mutator, where policies do not differ in what they
+//! fill in and the default is one that the field can say.
+//! Until then a pod that leaves it open is refused; `psp2gatekeeper bake` makes the profile explicit in the workloads.
 //!
 //! `default-on-pod` (differs): since Kubernetes 1.30 the default is a field of the pod, not an annotation for each container.
-//! Before, there is no mutator: the key of the annotation has the container's name, and such a mutator would act on updates, too.
 
 use serde_json::{Map, Value, json};
 

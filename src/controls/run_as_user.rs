@@ -18,7 +18,8 @@
 //!
 //! ## Losses
 //!
-//! `default-not-set` (stricter): where policies differ in what they fill in no mutator does, and a pod that leaves it open is refused.
+//! Those of every control that fills something in: `default-not-set`, `default-of-the-first`, `default-for-all`,
+//! `default-of-another-policy`, `default-in-the-way` and `default-on-update`; `psp2gatekeeper explain` tells what each is.
 //!
 //! `default-on-pod` (differs): the default lands on the pod, where the plugin wrote it on each container that had none.
 //! What counts for a container is the same, but that under `MustRunAsNonRoot` the pod says `runAsNonRoot` even where its containers

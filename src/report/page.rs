@@ -9,7 +9,7 @@ use super::difference::DifferenceReport;
 use super::losses::loss_summaries;
 use super::matrix::Matrix;
 use crate::diff::workloads::Fate;
-use crate::loss::Direction;
+use crate::loss::DIRECTIONS;
 use crate::render::RenderError;
 
 /// So many entries of a list are on the page.
@@ -44,9 +44,6 @@ const FATES: [(Fate, &str); 5] = [
     (Fate::NotJudged, "Not judged"),
     (Fate::Same, "Nothing changes"),
 ];
-
-/// All directions of a loss, the worst first.
-const DIRECTIONS: [Direction; 3] = [Direction::Looser, Direction::Stricter, Direction::Differs];
 
 impl Page<'_> {
     /// Writes the page: HTML that needs nothing else, neither a network nor a script.
