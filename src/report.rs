@@ -6,7 +6,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
-use losses::{loss_summaries, some_of};
+use losses::{by_direction, loss_summaries, some_of};
 
 use crate::advice::Advice;
 use crate::controls::defaults::Level;
@@ -77,6 +77,9 @@ pub struct Report {
     pub hand_over: Option<HandOver>,
     /// What is to be deleted then.
     pub clean_up: CleanUp,
+    /// The release of Kubernetes that the output is for.
+    #[serde(skip)]
+    pub kubernetes: Version,
 }
 
 /// What became of a PSP.
@@ -214,9 +217,10 @@ pub fn report(
         ledger: Ledger::new(&bundle.losses),
         advice,
         diagnostics,
-        steps: steps::steps(bundle, options.layout),
+        steps: steps::steps(bundle, options),
         hand_over,
         clean_up: clean_up::clean_up(inventory),
+        kubernetes: options.kubernetes,
     }
 }
 
@@ -229,10 +233,30 @@ impl Report {
     pub fn to_markdown(&self, environment: &Environment<'_>) -> Result<String, RenderError> {
         let remarks: Vec<String> = self.diagnostics.iter().map(ToString::to_string).collect();
         let template = environment.get_template("report.md.j2")?;
-        let losses = loss_summaries(&self.losses);
+        let losses = loss_summaries(&self.losses, self.kubernetes);
+        let by_direction = by_direction(&losses);
         let ledger_text = self.ledger.to_string();
         let advised = !self.advice.is_empty();
-        Ok(template.render(context! { remarks, advised, loss_summaries => Serde(losses), ledger_text, ..Value::from(Serde(self)) })?)
+        Ok(template.render(context! {
+            remarks,
+            advised,
+            by_direction => Serde(by_direction),
+            loss_summaries => Serde(losses),
+            labels => self.labels(),
+            ledger_text,
+            ..Value::from(Serde(self))
+        })?)
+    }
+
+    /// The labels that mutators act on, as kubectl reads them; nothing where there are none.
+    fn labels(&self) -> String {
+        some_of(
+            &self
+                .defaults
+                .iter()
+                .filter_map(|it| it.labels.clone())
+                .collect(),
+        )
     }
 }
 

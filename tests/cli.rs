@@ -528,6 +528,8 @@ fn a_proc_mount_type_that_the_api_server_resets_is_no_disagreement() {
     for part in [
         "PSP forbids it",
         "Gatekeeper admits it",
+        "No disagreement that could let another pod run",
+        "stores the pod with `Default`",
         "explain proc-mount",
     ] {
         assert!(run.stdout.contains(part), "{part}: {}", run.stdout);

@@ -241,3 +241,37 @@ fn a_page_beside_the_report_belongs_to_the_output() {
         assert!(folder.path().join("out/REPORT.html").is_file());
     }
 }
+
+#[test]
+fn steps_have_their_way_back_and_code_is_marked() {
+    for command in ["migrate", "diff"] {
+        let (_folder, page) = page(command, &cluster(&[("shop", "alice")]), &[]);
+        let script = page.find("<script>").expect("the filter is a script");
+        assert!(!page[..script].contains('`'), "{page}");
+        for part in [
+            "Way back: <code>helm rollback gatekeeper --namespace gatekeeper-system</code>.",
+            "Way back: take the namespace out of <code>--deny</code>, run",
+            "Set Gatekeeper up with <code>gatekeeper-values.yaml</code>, which",
+            "psp2gatekeeper verify -f CLUSTER",
+            "These are fields, where the top of the page counts losses",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+    }
+}
+
+#[test]
+fn a_profile_of_apparmor_that_no_mutator_can_write_has_its_reason() {
+    let annotation =
+        "annotations: {apparmor.security.beta.kubernetes.io/defaultProfileName: runtime/default}";
+    let name = "metadata: {name: restricted";
+    let input = cluster(&[("shop", "alice")]).replacen(name, &format!("{name}, {annotation}"), 1);
+    let reason = "no mutator can write an annotation whose key has the name of a container";
+    for (release, expected) in [("1.29", true), ("1.30", false)] {
+        let (_folder, page) = page("migrate", &input, &["--kubernetes-version", release]);
+        assert!(page.contains("apparmor&#x2f;default-not-set"), "{page}");
+        assert_eq!(page.contains(reason), expected, "{release}: {page}");
+        let step = "Before Kubernetes 1.30 that is true of every default of AppArmor";
+        assert_eq!(page.contains(step), expected, "{release}: {page}");
+    }
+}

@@ -157,7 +157,9 @@ fn of_loss(kind: &LossKind, of: Option<&str>, topic: &str) -> String {
     let own = of.and_then(controls::page).unwrap_or_default();
     let begins = format!("`{}` (", kind.name);
     let here = own.split("\n\n").find(|it| it.starts_with(&begins));
-    let page = kind.page(topic, here.unwrap_or_default().trim_end());
+    let here = here.and_then(|it| it.split_once("): "));
+    let here = here.map_or("", |(_, it)| it.trim_end());
+    let page = kind.page(topic, here);
     match of {
         Some(of) if of != GATEKEEPER => format!(
             "{page}\n`psp2gatekeeper explain {of}` tells what else there is to its control.\n"

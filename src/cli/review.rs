@@ -338,7 +338,7 @@ impl Session<'_> {
         if difference.is_none() && psp.allowed != gatekeeper.allowed {
             writeln!(
                 ui.stdout,
-                "They do not disagree: an API server refuses the pod by itself, or resets its proc mount type before a constraint sees it (see `explain proc-mount`)"
+                "No disagreement that could let another pod run: either an API server refuses the pod by itself, or it resets `procMount` before a constraint sees it, and stores the pod with `Default`, as what PSP would have admitted (see `explain proc-mount`)"
             )?;
         }
         if let Some((direction, losses)) = difference {

@@ -8,7 +8,9 @@ use serde::Serialize;
 use super::count;
 use crate::admission::AdmissionRequest;
 use crate::controls::CONTROLS;
-use crate::loss::{Direction, Loss};
+use crate::controls::apparmor;
+use crate::loss::{DIRECTIONS, Direction, Loss};
+use crate::version::Version;
 
 /// How many fields of a PodSecurityPolicy are translated how well, each counted once, by the worst that is known of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -73,7 +75,7 @@ pub(super) struct LossSummary<'a> {
     fields: String,
     namespaces: String,
     subjects: String,
-    why: &'a str,
+    why: String,
     /// The request that shows the first of them.
     witness: Option<Witness<'a>>,
 }
@@ -98,8 +100,22 @@ impl<'a> Witness<'a> {
     }
 }
 
+/// Why no mutator writes a default of AppArmor before there is a field for it, and what to do.
+const NO_FIELD: &str = "no mutator can write an annotation whose key has the name of a container; for Kubernetes 1.30 or later, which has a field, `--kubernetes-version 1.30` adds one, and until then `bake` makes the profile explicit in workloads";
+
+/// Whether this is a default of AppArmor that no mutator can write, because the release has no field for it.
+pub(super) fn is_for_lack_of_a_field(loss: &Loss, kubernetes: Version) -> bool {
+    loss.name == "apparmor/default-not-set" && kubernetes < apparmor::FIELD_SINCE
+}
+
+/// How many of them there are of each direction, the worst first.
+pub(super) fn by_direction(losses: &[LossSummary<'_>]) -> Vec<(&'static str, usize)> {
+    let count = |direction| losses.iter().filter(|it| it.direction == direction).count();
+    DIRECTIONS.map(|it| (it.name(), count(it))).to_vec()
+}
+
 /// Puts the losses of the same name and direction together, the worst first.
-pub(super) fn loss_summaries(losses: &[Loss]) -> Vec<LossSummary<'_>> {
+pub(super) fn loss_summaries(losses: &[Loss], kubernetes: Version) -> Vec<LossSummary<'_>> {
     let mut groups = BTreeMap::<_, Vec<&Loss>>::new();
     for loss in losses {
         let key = (loss.direction, loss.name.as_str(), loss.why.as_str());
@@ -124,7 +140,14 @@ pub(super) fn loss_summaries(losses: &[Loss]) -> Vec<LossSummary<'_>> {
             fields: some_of(&losses.iter().map(|it| it.field.clone()).collect()),
             namespaces: all(&losses, |it| &it.namespaces),
             subjects: all(&losses, |it| &it.subjects),
-            why,
+            why: if losses
+                .iter()
+                .any(|it| is_for_lack_of_a_field(it, kubernetes))
+            {
+                format!("{why}; {NO_FIELD}")
+            } else {
+                why.to_owned()
+            },
             witness: losses.first().map(|it| Witness::new(&it.witness)),
         })
         .collect()

@@ -6,10 +6,9 @@ use serde::Serialize;
 
 use super::Report;
 use super::difference::DifferenceReport;
-use super::losses::loss_summaries;
+use super::losses::{by_direction, loss_summaries};
 use super::matrix::Matrix;
 use crate::diff::workloads::Fate;
-use crate::loss::DIRECTIONS;
 use crate::render::RenderError;
 
 /// So many entries of a list are on the page.
@@ -70,14 +69,7 @@ impl Page<'_> {
                 }
             })
             .collect();
-        let losses = loss_summaries(&self.report.losses);
-        let by_direction: Vec<(&str, usize)> = DIRECTIONS
-            .into_iter()
-            .map(|direction| {
-                let own = losses.iter().filter(|it| it.direction == direction);
-                (direction.name(), own.count())
-            })
-            .collect();
+        let losses = loss_summaries(&self.report.losses, self.report.kubernetes);
         let template = environment.get_template("report.html.j2")?;
         Ok(template.render(context! {
             most => MOST,
@@ -87,8 +79,9 @@ impl Page<'_> {
             objects_compared => self.difference.changes.is_some(),
             changes => Serde(self.difference.objects_json(MOST)),
             changed => self.difference.changes.map_or(0, <[_]>::len),
+            by_direction => Serde(by_direction(&losses)),
             loss_summaries => Serde(losses),
-            by_direction => Serde(by_direction),
+            labels => self.report.labels(),
             matrix => Serde(self.matrix),
             ..Value::from(Serde(self.report))
         })?)

@@ -1,9 +1,12 @@
 //! What to do next: the output comes into the cluster, and PodSecurityPolicy goes.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
-use super::StageReport;
 use super::clean_up::shell_word;
+use super::losses::{is_for_lack_of_a_field, some_of};
+use super::{ReportOptions, StageReport};
 use crate::loss::{Direction, Loss};
 use crate::manifest::Folder;
 use crate::plan::{Bundle, CONSTRAINT_KIND, EnforcementAction};
@@ -50,9 +53,24 @@ fn step(text: &str, command: impl Into<String>, back: impl Into<String>) -> Step
 }
 
 /// How the output comes into the cluster.
-pub(super) fn steps(bundle: &Bundle, layout: &Layout) -> Vec<Step> {
+pub(super) fn steps(bundle: &Bundle, options: ReportOptions<'_>) -> Vec<Step> {
     let template = CONSTRAINT_KIND.to_lowercase();
-    let mut res = vec![step(
+    let mut look =
+        "Look at the files, and at the losses in this report: first at what is looser, then at what is stricter or differs."
+            .to_owned();
+    if !bundle.mutators.is_empty() {
+        look += " Mutators act as soon as they are applied, whatever the enforcement action; while the plugin runs, it fills in its defaults before them.";
+    }
+    if bundle.expand {
+        look += " Workloads are expanded to pods when they are applied, and every constraint of the cluster that matches pods speaks up for these, as a warning. Nobody knows who will create such a pod, so what only a controller may use is missing there, as in audit.";
+    }
+    let mut res = vec![step(&look, "", "")];
+    res.push(step(
+        "Before anything is applied, see which workloads of the input would be admitted, forbidden or stored otherwise, and have each difference from PodSecurityPolicy accounted for: `verify` ends with exit code 1 if there is one that no loss declares. CLUSTER is the input of this run; give the same options.",
+        "psp2gatekeeper diff -f CLUSTER\npsp2gatekeeper verify -f CLUSTER --manifests . --enforcement-action deny",
+        "",
+    ));
+    res.push(step(
         &format!(
             "Set Gatekeeper up with `{VALUES}`, which has a reason for each value. Where it runs already, nothing is to be installed: compare its settings with these. While PodSecurityPolicy runs, Gatekeeper's own service account needs a policy, too."
         ),
@@ -60,22 +78,8 @@ pub(super) fn steps(bundle: &Bundle, layout: &Layout) -> Vec<Step> {
             "helm upgrade --install gatekeeper gatekeeper --repo https://open-policy-agent.github.io/gatekeeper/charts --namespace gatekeeper-system --create-namespace --values {VALUES}"
         ),
         "helm rollback gatekeeper --namespace gatekeeper-system",
-    )];
-    if !bundle.mutators.is_empty() {
-        res.push(step(
-            "Mutators act as soon as they are there, whatever the enforcement action: look at the losses that are stricter or differ first. While the plugin runs, it fills in its defaults before them.",
-            "",
-            "",
-        ));
-    }
-    if bundle.expand {
-        res.push(step(
-            "Workloads are expanded to pods when they are applied, and every constraint of the cluster that matches pods speaks up for these, as a warning. Nobody knows who will create such a pod, so what only a controller may use is missing there, as in audit.",
-            "",
-            "",
-        ));
-    }
-    res.extend(match layout {
+    ));
+    res.extend(match options.layout {
         Layout::Plain => with_kubectl(bundle, &template),
         Layout::ArgoCd => vec![step(
             "Commit the directory, and let Argo CD apply it. Templates, mutators and constraints are in sync waves; Argo CD does not know when the kind of the constraints is there, so let it try again.",
@@ -93,14 +97,29 @@ pub(super) fn steps(bundle: &Bundle, layout: &Layout) -> Vec<Step> {
         format!("kubectl get {template} -o yaml\nkubectl logs -n gatekeeper-system -l control-plane=controller-manager --prefix | grep violation"),
         "",
     ));
+    let labels = bundle.mutators.iter().filter_map(|it| it.labels.as_ref());
+    let labels: BTreeSet<String> = labels.map(ToString::to_string).collect();
+    if !labels.is_empty() {
+        let labels = some_of(&labels);
+        res.push(step(
+            &format!("Tell the authors of workloads of the labels that stand for service accounts: {labels}. New workloads of the same service accounts must have theirs, or no mutator fills in their defaults, and no others may; the table of defaults has the namespaces."),
+            "",
+            "",
+        ));
+    }
     let misses_defaults =
         |it: &Loss| it.direction == Direction::Stricter && it.name.contains("/default-");
     if bundle.losses.iter().any(misses_defaults) {
-        res.push(step(
-            "Write into the workloads what no mutator fills in: `bake` prints the patches, or edits the manifests with `--pods MANIFESTS --write`.",
-            "psp2gatekeeper bake -f CLUSTER",
-            "",
-        ));
+        let mut bake = "Write into the workloads what no mutator fills in: `bake` prints the patches, or edits the manifests with `--pods MANIFESTS --write`.".to_owned();
+        let kubernetes = options.kubernetes;
+        if bundle
+            .losses
+            .iter()
+            .any(|it| is_for_lack_of_a_field(it, kubernetes))
+        {
+            bake += " Before Kubernetes 1.30 that is true of every default of AppArmor, whose annotation no mutator can write.";
+        }
+        res.push(step(&bake, "psp2gatekeeper bake -f CLUSTER", ""));
     }
     res.push(step(
         "Make sure that Gatekeeper is asked: both webhooks must say `Fail`, mutation must be on if there are mutators, and no namespace that had policies may be left alone.",

@@ -1,0 +1,146 @@
+//! What every recorded report has in common, in Markdown and for machines.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "tests read files and may panic"
+)]
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+/// A report of a golden case, in both forms.
+struct Recorded {
+    name: String,
+    markdown: String,
+    json: Value,
+}
+
+fn recorded() -> Vec<Recorded> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
+    let mut res = Vec::new();
+    for case in fs::read_dir(folder).expect("golden cases") {
+        let case = case.expect("a case").path();
+        let read = |name: &str| fs::read_to_string(case.join("output").join(name));
+        if let (Ok(markdown), Ok(json)) = (read("REPORT.md"), read("report.json")) {
+            res.push(Recorded {
+                name: case.display().to_string(),
+                markdown,
+                json: serde_json::from_str(&json).expect("JSON"),
+            });
+        }
+    }
+    assert!(res.len() > 30, "{}", res.len());
+    res
+}
+
+#[test]
+fn the_verdict_comes_before_what_was_read_and_counts_the_rows_of_the_table() {
+    for Recorded { name, markdown, .. } in recorded() {
+        let (top, rest) = markdown.split_once("\n## ").expect("a heading");
+        let rows = |direction: &str| rest.matches(&format!("` | {direction} | `")).count();
+        let differ = rows("differs");
+        let verdict = format!(
+            "\n**Losses: {} looser, {} stricter, {differ} {}.**\n",
+            rows("looser"),
+            rows("stricter"),
+            if differ == 1 { "differs" } else { "differ" }
+        );
+        assert!(top.contains(&verdict), "{name}: {verdict}: {top}");
+    }
+}
+
+#[test]
+fn the_fields_are_counted_in_the_last_line() {
+    for Recorded {
+        name,
+        markdown,
+        json,
+    } in recorded()
+    {
+        let ledger = &json["ledger"];
+        let count = |what: &str| ledger[what].as_u64().expect("a number");
+        let fields = if count("exact") == 1 {
+            "field"
+        } else {
+            "fields"
+        };
+        let expected = format!(
+            "{} {fields} exact, {} stricter, {} looser, {} differs",
+            count("exact"),
+            count("stricter"),
+            count("looser"),
+            count("differs")
+        );
+        let last = markdown.lines().last().expect("a line");
+        assert!(last.ends_with(&expected), "{name}: {last}");
+        let has_losses = json["losses"].as_array().is_some_and(|it| !it.is_empty());
+        let difference = "counts fields, where the table above counts losses";
+        assert_eq!(markdown.contains(difference), has_losses, "{name}");
+    }
+}
+
+#[test]
+fn no_two_lines_are_blank_one_after_the_other() {
+    for Recorded { name, markdown, .. } in recorded() {
+        let at = markdown.find("\n\n\n").map(|at| &markdown[..at]);
+        assert_eq!(at.and_then(|it| it.lines().last()), None, "{name}");
+        assert!(markdown.ends_with('\n') && !markdown.ends_with("\n\n"));
+    }
+}
+
+#[test]
+fn steps_are_numbered_one_after_the_other() {
+    for Recorded { name, markdown, .. } in recorded() {
+        for section in markdown.split("\n## ") {
+            let numbers = section.lines().filter_map(|it| {
+                let (number, _) = it.split_once(". ")?;
+                number.parse::<usize>().ok()
+            });
+            let numbers: Vec<usize> = numbers.collect();
+            let expected: Vec<usize> = (1..=numbers.len()).collect();
+            assert_eq!(numbers, expected, "{name}: {section}");
+        }
+    }
+}
+
+#[test]
+fn diff_and_verify_come_before_anything_is_applied() {
+    for Recorded { name, json, .. } in recorded() {
+        let steps = json["steps"].as_array().expect("steps");
+        let place = |of: &dyn Fn(&str) -> bool| {
+            steps
+                .iter()
+                .position(|it| of(it["command"].as_str().expect("text")))
+        };
+        let diff = place(&|it| it.contains("psp2gatekeeper diff "));
+        let verify = place(&|it| it.contains("psp2gatekeeper verify "));
+        let first = place(&|it| it.contains("helm ") || it.contains(" apply"));
+        assert!(diff.is_some() && diff < first, "{name}");
+        assert!(verify.is_some() && verify < first, "{name}");
+    }
+}
+
+#[test]
+fn labels_that_mutators_act_on_are_named_below_their_table_and_in_a_step() {
+    let mut seen = 0;
+    for Recorded {
+        name,
+        markdown,
+        json,
+    } in recorded()
+    {
+        let defaults = json["defaults"].as_array().expect("defaults");
+        for labels in defaults.iter().filter_map(|it| it["labels"].as_str()) {
+            let named = format!("`{labels}`");
+            let below = format!("share: {named}");
+            let steps = json["steps"].as_array().expect("steps");
+            let is_step = |it: &Value| it["text"].as_str().is_some_and(|it| it.contains(&named));
+            assert!(markdown.contains(&below), "{name}: {below}");
+            assert!(steps.iter().any(is_step), "{name}: {named}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 0);
+}
