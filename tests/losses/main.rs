@@ -235,7 +235,6 @@ const BY_LABEL: &[(&str, &str, &str)] = &[
     ("web", "run-as-user/default-on-pod differs", "fair"),
     // Who has the label and is not `web`: `agent`, and administrators.
     ("agent", "run-as-user/default-for-all differs", "fair"),
-    ("hardened", "run-as-user/default-for-all differs", "fair"),
 ];
 
 const APPARMOR_NOT_SET: (&str, &str, &str) =
