@@ -347,7 +347,7 @@ fn since_kubernetes_1_30_apparmor_profiles_are_fields() {
 /// A policy that fills in a group, with more fields.
 fn policy(name: &str, fs_group: u32, more: &str) -> String {
     format!(
-        r#"
+        r"
 ---
 apiVersion: policy/v1beta1
 kind: PodSecurityPolicy
@@ -359,7 +359,7 @@ spec:
   seLinux: {{rule: RunAsAny}}
   volumes: [secret]
   {more}
-"#
+"
     )
 }
 
