@@ -19,6 +19,7 @@ mod both;
 mod cluster;
 mod completion;
 mod diff;
+mod enforcement;
 mod explain;
 mod files;
 mod man;

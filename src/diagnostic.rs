@@ -13,6 +13,10 @@ pub const CODES: &[(&str, &str)] = &[
         "The same object is in the input twice with the same content. It was read once; nothing to do.",
     ),
     (
+        "enforcement-weakened",
+        "The output directory forbids or warns where what is written now would not: `--deny`, `--warn` or `--enforcement-action` were given to an earlier run and not to this one. Where PodSecurityPolicy stepped aside already, nothing would forbid any more.",
+    ),
+    (
         "everything-for-everybody",
         "A policy that lets a pod take over its node may be used by everybody, in every namespace; EKS ships such a grant for `eks.privileged`. The output forbids as little as PSP did. Bind the policy to those who need it and run again, or delete the subject from `grants` in the constraint.",
     ),

@@ -515,6 +515,41 @@ fn the_table_of_resolve_has_nothing_that_a_terminal_obeys() {
 }
 
 #[test]
+fn a_file_without_policies_is_named() {
+    let run = with_stdin(&["migrate", "-f", "-"], "replicas: 3\n");
+    run.failed("this has no `kind`");
+}
+
+#[test]
+fn a_preview_without_workloads_says_so() {
+    for command in ["diff", "bake"] {
+        let run = with_stdin(&[command, "-f", "-"], WITH_WARNING);
+        assert!(
+            run.stderr.contains("there is no workload in the input"),
+            "{}",
+            run.stderr
+        );
+    }
+}
+
+#[test]
+fn who_judges_what_denies_nothing_is_told_first() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let (cluster, out) = (path("cluster.yaml"), path("out"));
+    fs::write(&cluster, WITH_WARNING).expect("it is written");
+    psp2gatekeeper(&["migrate", "-f", &cluster, "--out-dir", &out]).succeeded();
+    let arguments = ["verify", "-f", &cluster, "--manifests", &out];
+    let run = psp2gatekeeper(&arguments);
+    let told = "nothing in what is judged denies";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+    assert_eq!(run.code, 1);
+    let deny = ["--enforcement-action", "deny"];
+    let run = psp2gatekeeper(&[&arguments[..], &deny[..]].concat()).succeeded();
+    assert!(!run.stderr.contains(told), "{}", run.stderr);
+}
+
+#[test]
 fn a_gatekeeper_that_does_not_know_what_is_written_is_refused() {
     let run = psp2gatekeeper(&["migrate", "-f", CLUSTER, "--gatekeeper-version", "3.9"]);
     run.failed("3.10 or later");

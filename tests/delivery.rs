@@ -406,6 +406,74 @@ fn where_there_is_no_plugin_nothing_is_handed_over() {
     );
 }
 
+/// Runs `migrate` into the directory once more.
+fn again(directory: &TempDir, arguments: &[&str]) -> (Option<i32>, String) {
+    let all = [
+        "migrate",
+        "-f",
+        CLUSTER,
+        "--allow-looser",
+        "--out-dir",
+        "clusters/out",
+    ];
+    let output = run(directory.path(), &[&all[..], arguments].concat());
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), stderr)
+}
+
+#[test]
+fn who_forgets_what_was_enforced_is_warned() {
+    let out = migrate(&["--deny", "shop", "--warn", "bank"]);
+    let (code, stderr) = again(&out, &["--deny", "bank"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(
+        stderr.contains("warning[enforcement-weakened]")
+            && stderr.contains("`--deny shop` keeps it"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains("`bank`: "), "{stderr}");
+    let (_, stderr) = again(&out, &["--enforcement-action", "deny"]);
+    assert!(!stderr.contains("enforcement-weakened"), "{stderr}");
+    let (_, stderr) = again(&out, &["--deny", "bank"]);
+    assert!(
+        stderr.contains("`--enforcement-action deny` keeps it"),
+        "{stderr}"
+    );
+    let (code, stderr) = again(&out, &["--strict"]);
+    assert_eq!(code, Some(1), "{stderr}");
+}
+
+#[test]
+fn an_edited_page_is_not_overwritten() {
+    let html = ["--report-html", "clusters/out/REPORT.html"];
+    let out = migrate(&html);
+    let page = out.path().join("clusters/out/REPORT.html");
+    let before = fs::read_to_string(&page).expect("it is there");
+    fs::write(&page, format!("{before}<!-- mine -->")).expect("it is written");
+    for arguments in [&html[..], &[]] {
+        let (code, stderr) = again(&out, arguments);
+        assert!(
+            code == Some(2) && stderr.contains("REPORT.html"),
+            "{stderr}"
+        );
+    }
+    fs::write(&page, before).expect("it is written");
+    let (code, stderr) = again(&out, &[]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(!page.exists(), "it is of an earlier run");
+}
+
+#[test]
+fn where_no_page_can_be_nothing_is_written() {
+    let out = tempfile::tempdir().expect("a directory");
+    let (code, stderr) = again(&out, &["--report-html", "nowhere/page.html"]);
+    assert!(
+        code == Some(2) && stderr.contains("no such directory"),
+        "{stderr}"
+    );
+    assert!(!is_there(&out, ""), "{stderr}");
+}
+
 #[test]
 fn edited_files_are_not_overwritten() {
     let out = migrate(&[]);

@@ -293,7 +293,7 @@ fn each_workload_is_told_what_becomes_of_it() {
     let run = place.run("diff", &["--no-mutators"]);
     run.footer(
         1,
-        "diff: objects not compared; 4 workloads: 2 same, 1 now forbidden, 1 newly admitted, 0 stored differently",
+        "diff: objects not compared; 4 workloads: 2 same (1 forbidden before as now), 1 now forbidden, 1 newly admitted, 0 stored differently",
     );
     let text = &run.stdout;
     let (newly_admitted, now_forbidden) = text

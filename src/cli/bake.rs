@@ -105,6 +105,9 @@ pub(crate) fn run(args: &BakeArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
             workload.namespace.clone_from(&args.namespace);
         }
     }
+    if workloads.is_empty() {
+        writeln!(ui.stderr, "there is no workload in the input")?;
+    }
     let baked = bake_all(&inventory, &workloads, &others, args.kubernetes_version)?;
     let patches: BTreeMap<usize, &Value> = baked
         .iter()

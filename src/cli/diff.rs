@@ -40,7 +40,7 @@ pub(crate) struct DiffArgs {
     input: InputArgs,
 
     /// Compare with what stands in this directory, which an earlier `migrate` wrote, edited by hand or not.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "manifests", value_name = "DIR")]
     out_dir: Option<PathBuf>,
 
     #[command(flatten)]
@@ -115,6 +115,12 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
         treatments: &treatments,
         losses: &bundle.losses,
     };
+    if treatments.is_empty() {
+        writeln!(
+            ui.stderr,
+            "there is no workload in the input, so nothing tells what would change for whom"
+        )?;
+    }
     if let Some(path) = &args.report_html {
         if assume_grant.is_none() {
             diagnostics.extend(resolve::diagnostics(&inventory, &grants));

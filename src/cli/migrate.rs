@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::advice::advice;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::out_dir::{self, File, Writer};
-use crate::cli::{ExitStatus, Ui, page};
+use crate::cli::{ExitStatus, Ui, enforcement, page};
 use crate::input::Inventory;
 use crate::loss::{Direction, Loss};
 use crate::manifest::Manifest;
@@ -80,6 +80,16 @@ pub(crate) struct MigrateArgs {
 }
 
 impl MigrateArgs {
+    /// The path of the page below the output directory, if it is to be there.
+    fn page_inside(&self) -> Option<String> {
+        let below = self
+            .report_html
+            .as_ref()?
+            .strip_prefix(self.out_dir.as_ref()?);
+        let below = below.ok()?.to_str()?;
+        (!below.is_empty()).then(|| below.to_owned())
+    }
+
     /// # Errors
     ///
     /// When Flux cannot be told where the directory is.
@@ -292,7 +302,15 @@ Exit codes: 0 done; 1 with --strict if there is a warning, or without --allow-lo
 
 pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus> {
     let (inventory, mut diagnostics) = files::load(&args.input, ui)?;
-    check(&inventory, args.plan.assume_grant)?;
+    if let Err(error) = check(&inventory, args.plan.assume_grant) {
+        // What was left aside may be what is missing.
+        files::tell(&diagnostics, ui)?;
+        return Err(error);
+    }
+    let page = args.page_inside();
+    if let (Some(path), None) = (&args.report_html, &page) {
+        page::check(path)?;
+    }
     let grants = args.plan.grants(&inventory);
     if args.plan.assume_grant.is_none() {
         diagnostics.extend(resolve::diagnostics(&inventory, &grants));
@@ -302,6 +320,9 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     let environment = environment()?;
     let manifests = render(&bundle, &environment)?;
     diagnostics.extend(manifests.iter().filter_map(Manifest::size_warning));
+    if let Some(directory) = args.out_dir.as_ref().filter(|it| it.exists()) {
+        diagnostics.extend(enforcement::weakened(directory, &manifests));
+    }
     diagnostics.sort();
     let layout = args.layout()?;
     let options = args.plan.report_options(&layout);
@@ -315,7 +336,7 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
         diagnostics,
         advice,
     );
-    let html = match &args.report_html {
+    let mut html = match &args.report_html {
         None => None,
         Some(_) => Some(html(&assumed, &grants, &report, &manifests)?),
     };
@@ -332,6 +353,11 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
         if report.hand_over.is_some() {
             let text = layout::hand_over(&environment)?;
             files.push(File::new(layout::HAND_OVER, text));
+        }
+        if let Some(page) = page
+            && let Some(html) = html.take()
+        {
+            files.push(File::new(page, html));
         }
         files.extend(
             manifests

@@ -22,8 +22,6 @@ pub(crate) const SNAPSHOT: &str = "snapshot.json";
 pub(crate) const BAKING: &str = "baking.json";
 /// The file with the SHA-256 of those that were written and that people may edit, as `sha256sum` writes it.
 const DIGESTS: &str = "SHA256SUMS";
-/// The page of a report, as the examples name it; a later run takes it away.
-const PAGE: &str = "REPORT.html";
 
 /// A file to write, below the output directory.
 #[derive(Debug)]
@@ -232,12 +230,16 @@ fn digest(bytes: &[u8]) -> String {
     digits.concat()
 }
 
+/// The digests and paths of [`DIGESTS`].
+fn digested(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.lines().filter_map(|it| it.split_once("  "))
+}
+
 /// Returns the files that are neither what an earlier run wrote nor what is to be written, relative to the directory.
 ///
 /// A file that is gone is no loss, and where nobody kept digests nothing is known.
 fn edited_files(directory: &Path, files: &[File]) -> BTreeSet<PathBuf> {
     let text = fs::read_to_string(directory.join(DIGESTS)).unwrap_or_default();
-    let written = text.lines().filter_map(|it| it.split_once("  "));
     let is_edited = |(then, path): &(&str, &str)| {
         let Ok(bytes) = fs::read(directory.join(path)) else {
             return false;
@@ -245,7 +247,7 @@ fn edited_files(directory: &Path, files: &[File]) -> BTreeSet<PathBuf> {
         let is_new = |it: &File| it.path == *path && it.text.as_bytes() == bytes;
         digest(&bytes) != *then && !files.iter().any(is_new)
     };
-    written
+    digested(&text)
         .filter(is_edited)
         .map(|(_, path)| PathBuf::from(path))
         .collect()
@@ -284,9 +286,12 @@ fn earlier_files(directory: &Path, writer: Writer) -> Vec<PathBuf> {
     res.push(DIGESTS.to_owned());
     if matches!(writer, Writer::Migrate) {
         res.extend(BESIDE.map(str::to_owned));
-        res.extend(["REPORT.md", PAGE].map(str::to_owned));
+        res.push("REPORT.md".to_owned());
         res.extend(Folder::ALL.map(|it| format!("{}/kustomization.yaml", it.name())));
     }
+    // Pages are there too, where somebody asked for one.
+    let text = fs::read_to_string(directory.join(DIGESTS)).unwrap_or_default();
+    res.extend(digested(&text).map(|(_, path)| path.to_owned()));
     res.into_iter().map(PathBuf::from).collect()
 }
 

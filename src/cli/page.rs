@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use rayon::prelude::*;
 
 use crate::cli::both::Both;
@@ -11,6 +11,25 @@ use crate::diff::workloads::{Treatment, pods, treat};
 use crate::input::Inventory;
 use crate::loss::Loss;
 use crate::manifest::Manifest;
+
+/// Checks, before anything is written, that there can be a page.
+///
+/// # Errors
+///
+/// When its directory does not exist, or a directory has its name.
+pub(super) fn check(path: &Path) -> anyhow::Result<()> {
+    let parent = path.parent().filter(|it| !it.as_os_str().is_empty());
+    if parent.is_some_and(|it| !it.is_dir()) {
+        bail!(
+            "could not write `{}`: there is no such directory",
+            path.display()
+        );
+    }
+    if path.is_dir() {
+        bail!("could not write `{}`: it is a directory", path.display());
+    }
+    Ok(())
+}
 
 /// Writes the page; a file that is there is replaced.
 ///

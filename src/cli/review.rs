@@ -41,7 +41,7 @@ pub(crate) struct ReviewArgs {
     as_group: Vec<String>,
 
     /// Judge by what stands in this directory, instead of what `migrate` would write now.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "out-dir", value_name = "DIR")]
     manifests: Option<PathBuf>,
 
     #[command(flatten)]

@@ -12,7 +12,7 @@ use crate::admission::AdmissionRequest;
 use crate::api::core::Pod;
 use crate::cli::both::Both;
 use crate::cli::files::{self, InputArgs};
-use crate::cli::{CiOutput, ExitStatus, Ui, migrate, objects, out_dir};
+use crate::cli::{CiOutput, ExitStatus, Ui, enforcement, migrate, objects, out_dir};
 use crate::gatekeeper::{GatekeeperAdmission, ReviewError};
 use crate::input::Inventory;
 use crate::loss::Loss;
@@ -51,7 +51,7 @@ pub(crate) struct VerifyArgs {
     seed: u64,
 
     /// Judge by what stands in this directory, edited by hand or not, instead of what `migrate` would write now.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "out-dir", value_name = "DIR")]
     manifests: Option<PathBuf>,
 
     /// Judge without this file of the directory; may be repeated.
@@ -156,6 +156,12 @@ pub(crate) fn run(args: &VerifyArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
         },
         as_if_deny,
     };
+    if !as_if_deny && !enforcement::denies(&manifests) {
+        writeln!(
+            ui.stderr,
+            "nothing in what is judged denies, so everything that PodSecurityPolicy forbids will count as admitted; `--enforcement-action deny` judges it as if every constraint denied"
+        )?;
+    }
     let requests = Requests::new(&inventory, &grants, &foreign);
     let mut asking = Asking {
         verifier: Verifier::new(&both, &losses),

@@ -50,6 +50,8 @@ pub struct Counts {
     pub workloads: usize,
     /// Nothing changes.
     pub same: usize,
+    /// How many of those are forbidden, before as now.
+    pub forbidden: usize,
     /// Admitted before and forbidden now.
     pub now_forbidden: usize,
     /// Forbidden before and admitted now.
@@ -61,9 +63,15 @@ pub struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, fate: Fate) {
+    fn add(&mut self, treatment: &Treatment) {
         self.workloads += 1;
-        *match fate {
+        let answers = treatment.answers.as_ref();
+        if treatment.fate == Fate::Same
+            && answers.is_some_and(|it| matches!(it.psp, Verdict::Forbidden { .. }))
+        {
+            self.forbidden += 1;
+        }
+        *match treatment.fate {
             Fate::Same => &mut self.same,
             Fate::NowForbidden => &mut self.now_forbidden,
             Fate::NewlyAdmitted => &mut self.newly_admitted,
@@ -85,7 +93,7 @@ impl DifferenceReport<'_> {
     pub fn counts(&self) -> Counts {
         let mut res = Counts::default();
         for it in self.treatments {
-            res.add(it.fate);
+            res.add(it);
         }
         res
     }
@@ -109,7 +117,7 @@ impl DifferenceReport<'_> {
             let account = it.request.pod.service_account_name();
             res.entry((it.namespace.as_str(), account))
                 .or_default()
-                .add(it.fate);
+                .add(it);
         }
         res
     }
@@ -126,6 +134,7 @@ impl DifferenceReport<'_> {
         let Counts {
             workloads,
             same,
+            forbidden,
             now_forbidden,
             newly_admitted,
             stored_differently,
@@ -135,8 +144,12 @@ impl DifferenceReport<'_> {
             0 => String::new(),
             _ => format!(", {not_judged} not judged"),
         };
+        let forbidden = match forbidden {
+            0 => String::new(),
+            _ => format!(" ({forbidden} forbidden before as now)"),
+        };
         format!(
-            "diff: {objects}; {workloads} workload{}: {same} same, {now_forbidden} now forbidden, {newly_admitted} newly admitted, {stored_differently} stored differently{left}",
+            "diff: {objects}; {workloads} workload{}: {same} same{forbidden}, {now_forbidden} now forbidden, {newly_admitted} newly admitted, {stored_differently} stored differently{left}",
             if workloads == 1 { "" } else { "s" }
         )
     }

@@ -235,7 +235,6 @@ const BY_LABEL: &[(&str, &str, &str)] = &[
     ("web", "run-as-user/default-on-pod differs", "fair"),
     // Who has the label and is not `web`: `agent`, and administrators.
     ("agent", "run-as-user/default-for-all differs", "fair"),
-    ("hardened", "run-as-user/default-for-all differs", "fair"),
 ];
 
 const APPARMOR_NOT_SET: (&str, &str, &str) =
@@ -348,7 +347,7 @@ fn since_kubernetes_1_30_apparmor_profiles_are_fields() {
 /// A policy that fills in a group, with more fields.
 fn policy(name: &str, fs_group: u32, more: &str) -> String {
     format!(
-        r#"
+        r"
 ---
 apiVersion: policy/v1beta1
 kind: PodSecurityPolicy
@@ -360,7 +359,7 @@ spec:
   seLinux: {{rule: RunAsAny}}
   volumes: [secret]
   {more}
-"#
+"
     )
 }
 
