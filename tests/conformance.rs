@@ -88,9 +88,7 @@ fn check_rego(file: &Path) -> Result<(), Failed> {
             }
             Answer::Forbidden(expected) => expected,
         };
-        let pairs = objections.iter().zip(expected);
-        let begin = pairs.filter(|(it, expected)| it.starts_with(*expected));
-        if begin.count() != expected.len() || objections.len() != expected.len() {
+        if !as_written::begin(&objections, expected) {
             complaints.push(format!("{}: the Rego: {objections:#?}", row.note));
         }
     }
