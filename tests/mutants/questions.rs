@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use libtest_mimic::Failed;
@@ -38,28 +38,30 @@ impl Golden {
     }
 }
 
-/// The golden cases that end well.
+/// The golden cases that end well, of those whose name is asked for.
 ///
 /// # Errors
 ///
 /// When one cannot be read or run.
-pub(crate) fn golden() -> anyhow::Result<Vec<Golden>> {
+pub(crate) fn golden(is_asked: impl Fn(&str) -> bool) -> anyhow::Result<Vec<Golden>> {
     let failed = |it: Failed| anyhow!("{}", it.message().unwrap_or_default());
     let mut folders: Vec<PathBuf> = fs::read_dir(root().join("golden"))?
         .map(|it| it.map(|it| it.path()))
         .collect::<Result<_, _>>()?;
-    folders.retain(|it| it.join("verdicts.yaml").exists());
+    let name = |it: &Path| {
+        it.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    folders.retain(|it| it.join("verdicts.yaml").exists() && is_asked(&name(it)));
     folders.sort();
     folders
         .iter()
         .map(|folder| {
             let case = Case::read(folder).map_err(failed)?;
             Ok(Golden {
-                name: folder
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned(),
+                name: name(folder),
                 written: Recording::of(&case).map_err(failed)?.written,
                 case,
             })
