@@ -29,7 +29,7 @@ pub(crate) struct Row {
     /// The `spec` of the pod, and its `annotations`. Without containers it has one, named `app`.
     #[serde(default)]
     pub(crate) pod: Map<String, Value>,
-    /// The same of the pod before an update; what is asked of the Rego alone is otherwise to be created.
+    /// The same of the pod before an update. Only what is asked of the Rego alone has it; all others are to be created.
     pub(crate) old: Option<Map<String, Value>>,
     #[serde(default)]
     pub(crate) admitted: bool,
