@@ -5,7 +5,7 @@
 //! What it leaves out of the policy is the most permissive value, so that it shows one control at work.
 //!
 //! What is in `tests/conformance/rego/` is asked of the Rego alone, of pods that no API server of Kubernetes 1.24 shows to
-//! admission: with a field that is younger, or without what it writes into each.
+//! admission: with what is younger, or without what it writes into each.
 //!
 //! `conformance/run` has the real engines answer the same, and records what they say in `tests/conformance/engines/`.
 //! To that end the rows are written to the folder that the variable `CONFORMANCE_EXPORT` names.
@@ -88,9 +88,7 @@ fn check_rego(file: &Path) -> Result<(), Failed> {
             }
             Answer::Forbidden(expected) => expected,
         };
-        let pairs = objections.iter().zip(expected);
-        let begin = pairs.filter(|(it, expected)| it.starts_with(*expected));
-        if begin.count() != expected.len() || objections.len() != expected.len() {
+        if !as_written::begin(&objections, expected) {
             complaints.push(format!("{}: the Rego: {objections:#?}", row.note));
         }
     }

@@ -40,6 +40,7 @@ pub(crate) fn objections(
             "namespace": request.namespace,
             "userInfo": {"username": user.username, "groups": user.groups},
             "object": request.pod.0,
+            "oldObject": request.old_pod.as_ref().map(|it| &it.0),
         },
         "parameters": constraint["spec"]["parameters"],
     });
@@ -61,4 +62,10 @@ pub(crate) fn objections(
     }
     res.sort();
     Ok(res)
+}
+
+/// Whether the objections are as many as expected and begin so, in this order.
+pub(crate) fn begin(objections: &[String], expected: &[String]) -> bool {
+    let mut pairs = objections.iter().zip(expected);
+    objections.len() == expected.len() && pairs.all(|(it, expected)| it.starts_with(expected))
 }

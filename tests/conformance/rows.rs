@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::bail;
-use psp2gatekeeper::admission::{AdmissionRequest, UserInfo};
+use psp2gatekeeper::admission::{AdmissionRequest, Operation, UserInfo};
 use psp2gatekeeper::api::core::Pod;
 use psp2gatekeeper::gatekeeper::GatekeeperAdmission;
 use psp2gatekeeper::input::{Inventory, LoadOptions, Source, load};
@@ -29,6 +29,8 @@ pub(crate) struct Row {
     /// The `spec` of the pod, and its `annotations`. Without containers it has one, named `app`.
     #[serde(default)]
     pub(crate) pod: Map<String, Value>,
+    /// The same of the pod before an update. Only what is asked of the Rego alone has it; all others are to be created.
+    pub(crate) old: Option<Map<String, Value>>,
     #[serde(default)]
     pub(crate) admitted: bool,
     pub(crate) forbidden: Option<Vec<String>>,
@@ -196,33 +198,46 @@ impl Row {
     /// The same of a pod in a file: what an API server writes into it is not there, but for the service account.
     pub(crate) fn in_file(&self, namespace: &str) -> AdmissionRequest {
         let mut res = self.sent(namespace);
-        let account = "default".into();
-        res.pod.set(&["spec", "serviceAccountName"], account);
+        if let Some(old) = &self.old {
+            res.operation = Operation::Update;
+            res.old_pod = Some(pod(namespace, old));
+        }
+        for it in [Some(&mut res.pod), res.old_pod.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            it.set(&["spec", "serviceAccountName"], "default".into());
+        }
         res
     }
 
     /// The same as a client sends it.
     pub(crate) fn sent(&self, namespace: &str) -> AdmissionRequest {
-        let mut spec = self.pod.clone();
-        let annotations = spec.remove("annotations").unwrap_or_else(|| json!({}));
-        spec.entry("containers")
-            .or_insert_with(|| json!([{"name": "app"}]));
-        spec.entry("automountServiceAccountToken")
-            .or_insert(false.into());
-        let metadata = json!({"namespace": namespace, "name": "pod", "annotations": annotations});
         AdmissionRequest {
             namespace: namespace.to_owned(),
             user_info: UserInfo {
                 username: "alice".to_owned(),
                 groups: vec!["system:authenticated".to_owned()],
             },
-            pod: Pod([
-                ("metadata".to_owned(), metadata),
-                ("spec".to_owned(), spec.into()),
-            ]
-            .into_iter()
-            .collect()),
+            pod: pod(namespace, &self.pod),
             ..AdmissionRequest::default()
         }
     }
+}
+
+/// A pod as a client writes it.
+fn pod(namespace: &str, written: &Map<String, Value>) -> Pod {
+    let mut spec = written.clone();
+    let annotations = spec.remove("annotations").unwrap_or_else(|| json!({}));
+    spec.entry("containers")
+        .or_insert_with(|| json!([{"name": "app"}]));
+    spec.entry("automountServiceAccountToken")
+        .or_insert(false.into());
+    let metadata = json!({"namespace": namespace, "name": "pod", "annotations": annotations});
+    Pod([
+        ("metadata".to_owned(), metadata),
+        ("spec".to_owned(), spec.into()),
+    ]
+    .into_iter()
+    .collect())
 }

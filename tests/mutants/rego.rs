@@ -50,6 +50,11 @@ const SWAPS: &[(&str, &str)] = &[
 pub(crate) fn run(report: &mut Report, filter: &str) -> anyhow::Result<()> {
     let mut groups = tables()?;
     groups.push(people()?);
+    let mut files = files("templates/rego/lib", "rego");
+    files.retain(|(file, _)| file.contains(filter));
+    let controls: Vec<String> = groups.iter().map(|it| it.name.clone()).collect();
+    let is_asked = |name: &str| files.iter().any(|(file, _)| notices(&controls, file, name));
+    groups.retain(|it| is_asked(&it.name));
     for group in &groups {
         let holds = group.holds(&group.manifests)?;
         assert!(
@@ -58,19 +63,19 @@ pub(crate) fn run(report: &mut Report, filter: &str) -> anyhow::Result<()> {
             group.name
         );
     }
-    let golden = golden()?;
-    for (file, text) in files("templates/rego/lib", "rego") {
-        if !file.contains(filter) {
-            continue;
-        }
+    let golden = golden(is_asked)?;
+    for (file, text) in &files {
         let start = Instant::now();
-        let mutants = mutants(&file, &text);
+        let mutants = mutants(file, text);
         let fates: Vec<Fate> = mutants
             .par_iter()
-            .map(|(_, changed)| try_text(&groups, &golden, &file, &text, changed))
+            .map(|(_, changed)| {
+                let is_asked = |name: &str| notices(&controls, file, name);
+                try_text(&groups, &golden, &is_asked, text, changed)
+            })
             .collect();
         let mut outcome = Outcome {
-            file,
+            file: file.clone(),
             killed: 0,
             invalid: 0,
             survived: Vec::new(),
@@ -94,14 +99,23 @@ enum Fate {
     Survived,
 }
 
-/// Asks what is to notice: the table and the golden case of the control, and what people ask; of what the controls share, all
-/// of them.
-fn try_text(groups: &[Group], golden: &[Golden], file: &str, text: &str, changed: &str) -> Fate {
+/// Whether the questions of this name are to notice a change to the file: the table and the golden case of its control, and
+/// what people ask; of what the controls share, all of them.
+fn notices(controls: &[String], file: &str, name: &str) -> bool {
     let own = file.trim_end_matches(".rego");
-    let shared = !groups.iter().any(|it| it.name == own);
-    let to_ask = groups
-        .iter()
-        .filter(|it| shared || it.name == own || it.name == "people");
+    let is_shared = !controls.iter().any(|it| it == own);
+    is_shared || name == own || name == "people"
+}
+
+/// Asks those questions of a changed text that `is_asked` says.
+fn try_text(
+    groups: &[Group],
+    golden: &[Golden],
+    is_asked: &(dyn Fn(&str) -> bool + Sync),
+    text: &str,
+    changed: &str,
+) -> Fate {
+    let to_ask = groups.iter().filter(|it| is_asked(&it.name));
     for group in to_ask {
         let manifests: Vec<Manifest> = group
             .manifests
@@ -114,8 +128,7 @@ fn try_text(groups: &[Group], golden: &[Golden], file: &str, text: &str, changed
             Err(_) => return Fate::Invalid,
         }
     }
-    let to_ask = golden.iter().filter(|it| shared || it.name == own);
-    for it in to_ask {
+    for it in golden.iter().filter(|it| is_asked(&it.name)) {
         let mut written = it.written.clone();
         for (path, it) in &mut written {
             if path.contains("constrainttemplate-") {

@@ -31,7 +31,8 @@ annotation_taken_away if {
 	pod.operation == "UPDATE"
 	object.get(pod.annotations, pod_key, "") == ""
 	field_of_pod != ""
-	not input.review.oldObject.metadata.annotations[pod_key] in ["", null]
+	before := input.review.oldObject.metadata.annotations[pod_key]
+	not before in ["", null]
 }
 
 not_allowed(allowed) := {message |

@@ -22,12 +22,10 @@ violations(forbidden, allowed) := {message |
 	message := sprintf("spec.securityContext.sysctls[%d]: %s %s", [index, value.text(name), problem])
 }
 
-# Since Kubernetes 1.25 a new pod may separate the parts of a name by slashes: where a slash comes first, both change places.
+# Since Kubernetes 1.25 a new pod may separate the parts of a name by slashes: where a slash comes before any dot, both change places.
 normalized(name) := changed if {
 	pod.operation != "UPDATE"
-	slash := indexof(name, "/")
-	slash >= 0
-	not contains(substring(name, 0, slash), ".")
+	not contains(split(name, "/")[0], ".")
 	changed := concat("/", [replace(part, "/", ".") | some part in split(name, ".")])
 } else := name
 
