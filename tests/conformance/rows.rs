@@ -72,10 +72,12 @@ pub(crate) fn inventory(objects: &[Value]) -> anyhow::Result<Inventory> {
     let options = LoadOptions {
         proc_mount_type: true,
     };
-    let (inventory, diagnostics) = load(&[source], options)?;
+    let (mut inventory, diagnostics) = load(&[source], options)?;
     if let Some(it) = diagnostics.first() {
         bail!("{it}");
     }
+    // The policies tell of the gate; see `Row::proc_mount_type`.
+    inventory.proc_mount_type = false;
     Ok(inventory)
 }
 
