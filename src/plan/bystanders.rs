@@ -409,9 +409,10 @@ impl<'a> Search<'_, 'a> {
             let is_one = matches!(place, Place::Pod(["metadata", "annotations", _]));
             (is_one && controls.contains(control)).then_some(*control)
         });
-        let but = iter::once(None).chain(controls.iter().copied().map(Some));
-        let unlike = but.map(|it| witness::refused_by_others(psp, usable, it));
-        let mut bases: Vec<Pod> = witness::pods(psp).chain(unlike).collect();
+        let (unlike, by) = witness::refused_by_others(psp, usable, None);
+        let but = controls.iter().filter(|it| by.contains(*it));
+        let others = but.map(|it| witness::refused_by_others(psp, usable, Some(it)).0);
+        let mut bases: Vec<Pod> = witness::pods(psp).chain([unlike]).chain(others).collect();
         bases.dedup();
         let by_mutator = self.fields.iter().filter(|(_, (_, location))| {
             let labelled = self.labelled.into_iter().flat_map(|(_, it)| &it.all);

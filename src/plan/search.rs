@@ -218,7 +218,7 @@ struct Tried<'a> {
 
 /// Pods that one policy accepts and others do not, as far as they are known.
 #[derive(Default)]
-pub(super) struct Unlike(RefCell<BTreeMap<Unlikeness, Pod>>);
+pub(super) struct Unlike(RefCell<BTreeMap<Unlikeness, (Pod, BTreeSet<&'static str>)>>);
 
 /// The control for which nothing is said, if any, and the names of those that are usable.
 type Unlikeness = (Option<&'static str>, Vec<String>);
@@ -234,11 +234,16 @@ impl Unlike {
         if usable.len() > MOST_UNLIKE {
             return None;
         }
-        let names = usable.iter().map(|it| it.name.clone()).collect();
+        let names: Vec<String> = usable.iter().map(|it| it.name.clone()).collect();
         let mut known = self.0.borrow_mut();
-        let pod = known
-            .entry((but, names))
-            .or_insert_with(|| witness::refused_by_others(psp, usable, but));
-        Some(pod.clone())
+        let mut made = |but| {
+            known
+                .entry((but, names.clone()))
+                .or_insert_with(|| witness::refused_by_others(psp, usable, but))
+                .clone()
+        };
+        let (pod, by) = made(None);
+        let matters = but.is_some_and(|it| by.contains(it));
+        Some(if matters { made(but).0 } else { pod })
     }
 }

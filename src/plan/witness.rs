@@ -1,5 +1,6 @@
 //! Pods that show a loss.
 
+use std::collections::BTreeSet;
 use std::iter;
 
 use serde_json::{Map, Value, json};
@@ -45,11 +46,12 @@ pub(super) fn pods(psp: &PodSecurityPolicy) -> impl Iterator<Item = Pod> {
 /// A pod that the policy accepts, once it has filled in its defaults, and that as many of the others refuse as can be.
 ///
 /// What another one refuses is beyond the boundaries that it draws, those for one control aside.
+/// With the pod come the controls by which they refuse it: leaving aside any other makes no difference.
 pub(super) fn refused_by_others(
     psp: &PodSecurityPolicy,
     others: &[&PodSecurityPolicy],
     but: Option<&str>,
-) -> Pod {
+) -> (Pod, BTreeSet<&'static str>) {
     let accepts = |it: &PodSecurityPolicy, control: &dyn Control, pod: &Pod| {
         let mut pod = pod.clone();
         control.mutate_pod(it, &mut pod);
@@ -57,6 +59,7 @@ pub(super) fn refused_by_others(
         control.validate(it, &pod).is_empty()
     };
     let mut res = asking(psp, &[]);
+    let mut by = BTreeSet::new();
     for other in others.iter().filter(|it| it.name != psp.name) {
         if !is_accepted(other, &res) {
             continue;
@@ -69,12 +72,15 @@ pub(super) fn refused_by_others(
                 let is_beyond = !accepts(other, *control, &pod)
                     && accepts(psp, *control, &pod)
                     && is_accepted(psp, &pod);
-                is_beyond.then_some(pod)
+                is_beyond.then(|| (control.name(), pod))
             })
         });
-        res = beyond.unwrap_or(res);
+        if let Some((control, pod)) = beyond {
+            by.insert(control);
+            res = pod;
+        }
     }
-    res
+    (res, by)
 }
 
 /// The pod with values of its own where the policy would refuse what mutators write there.
