@@ -169,7 +169,10 @@ impl Translate for Seccomp {
             let mut res = Mutation::on_pod("securityContext.seccompProfile", field.clone());
             let other = allowed(psp)
                 .into_iter()
-                .map(|it| if it == ALL { UNCONFINED.to_owned() } else { it })
+                .flat_map(|it| match it.as_str() {
+                    ALL => vec![UNCONFINED.to_owned(), RUNTIME_DEFAULT.to_owned()],
+                    _ => vec![it],
+                })
                 .find(|it| seccomp_field_for(it).is_some_and(|it| it != field));
             if let Some(other) = other {
                 res = res.but(annotation_alone(&other));

@@ -221,6 +221,13 @@ fn the_default_is_written_as_a_field() {
         ),
         (Some("*"), default, (1, 24), runtime, alone("unconfined")),
         (
+            Some("*"),
+            "unconfined",
+            (1, 24),
+            "{\"type\":\"Unconfined\"}",
+            alone("runtime/default"),
+        ),
+        (
             None,
             "docker/default",
             (1, 24),
