@@ -27,6 +27,7 @@ use alike::Kinds;
 use mutators::Mutators;
 use usage::Usage;
 
+mod acting;
 mod administrators;
 mod alike;
 mod bystanders;

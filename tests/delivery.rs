@@ -33,6 +33,13 @@ fn run(directory: &Path, arguments: &[&str]) -> Output {
 /// Runs `migrate` into `clusters/out` of a new directory.
 fn migrate(arguments: &[&str]) -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
+    let (code, stderr) = again(&directory, arguments);
+    assert_eq!(code, Some(0), "{stderr}");
+    directory
+}
+
+/// Runs `migrate` into `clusters/out` of the directory; returns its exit code and what it says.
+fn again(directory: &TempDir, arguments: &[&str]) -> (Option<i32>, String) {
     let all = [
         "migrate",
         "-f",
@@ -43,8 +50,7 @@ fn migrate(arguments: &[&str]) -> TempDir {
     ];
     let output = run(directory.path(), &[&all[..], arguments].concat());
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{stderr}");
-    directory
+    (output.status.code(), stderr)
 }
 
 /// The documents of a file of the output.
@@ -406,21 +412,6 @@ fn where_there_is_no_plugin_nothing_is_handed_over() {
     );
 }
 
-/// Runs `migrate` into the directory once more.
-fn again(directory: &TempDir, arguments: &[&str]) -> (Option<i32>, String) {
-    let all = [
-        "migrate",
-        "-f",
-        CLUSTER,
-        "--allow-looser",
-        "--out-dir",
-        "clusters/out",
-    ];
-    let output = run(directory.path(), &[&all[..], arguments].concat());
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output.status.code(), stderr)
-}
-
 #[test]
 fn who_forgets_what_was_enforced_is_warned() {
     let out = migrate(&["--deny", "shop", "--warn", "bank"]);
@@ -477,29 +468,20 @@ fn where_no_page_can_be_nothing_is_written() {
 #[test]
 fn edited_files_are_not_overwritten() {
     let out = migrate(&[]);
-    let arguments = [
-        "migrate",
-        "-f",
-        CLUSTER,
-        "--allow-looser",
-        "--out-dir",
-        "clusters/out",
-    ];
     let template = "1-templates/constrainttemplate-podsecuritypolicyadmission.yaml";
     let path = out.path().join("clusters/out").join(template);
     let before = fs::read_to_string(&path).expect("it is there");
     let edited = format!("{before}# mine\n");
     fs::write(&path, &edited).expect("it is written");
-    let output = run(out.path(), &arguments);
-    assert_eq!(output.status.code(), Some(2));
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let (code, stderr) = again(&out, &[]);
+    assert_eq!(code, Some(2));
     assert!(
         stderr.contains(template) && stderr.contains("--force"),
         "{stderr}"
     );
     assert_eq!(fs::read_to_string(&path).expect("it is there"), edited);
-    let output = run(out.path(), &[&arguments[..], &["--force"]].concat());
-    assert!(output.status.success());
+    let (code, stderr) = again(&out, &["--force"]);
+    assert_eq!(code, Some(0), "{stderr}");
     assert_eq!(fs::read_to_string(&path).expect("it is there"), before);
     // Who edits a file into what would be written loses nothing, and neither does who deletes one.
     let constraints =
@@ -508,14 +490,7 @@ fn edited_files_are_not_overwritten() {
     let text = fs::read_to_string(&constraints).expect("it is there");
     fs::write(&constraints, text.replace("\"dryrun\"", "\"deny\"")).expect("it is written");
     fs::remove_file(&path).expect("it was there");
-    let output = run(
-        out.path(),
-        &[&arguments[..], &["--enforcement-action", "deny"]].concat(),
-    );
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let (code, stderr) = again(&out, &["--enforcement-action", "deny"]);
+    assert_eq!(code, Some(0), "{stderr}");
     assert!(path.exists());
 }

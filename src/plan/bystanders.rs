@@ -8,10 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
+use super::acting::{Acting, by_label};
 use super::candidates::{creates_none, is_bystander};
 use super::labels::LabelSelector;
 use super::losses::{Reach, defaults};
-use super::mutators::{self as planned, Mutator, Namespaces};
+use super::mutators::{Mutator, Mutators};
 use super::requesters::Requesters;
 use super::usage::{Identity, Usage, Users, by_subjects, service_account, subject_text};
 use super::witness;
@@ -42,7 +43,7 @@ pub(super) fn losses(
     inventory: &Inventory,
     grants: &[Grant],
     usage: &Usage<'_>,
-    mutators: &planned::Mutators,
+    mutators: &Mutators,
     kubernetes: Version,
 ) -> Vec<Loss> {
     let mut fields = BTreeMap::new();
@@ -53,7 +54,7 @@ pub(super) fn losses(
         }
     }
     let is_large = inventory.policies.len() > MOST_ASKED;
-    let whole = Mutators::new(mutators.whole.iter().collect());
+    let whole = Acting::new(mutators.whole.iter().collect());
     let mut known = Known::new();
     let mut res = Vec::new();
     for (subjects, scopes) in bystanders(inventory, grants) {
@@ -69,7 +70,7 @@ pub(super) fn losses(
         res.extend(search.losses(&mut known));
     }
     for (labels, labelled) in by_label(&mutators.labelled) {
-        let labelled = Mutators::new(labelled);
+        let labelled = Acting::new(labelled);
         for namespace in labelled.named.keys() {
             let mut reach = Reach::default();
             reach.add(namespace);
@@ -90,33 +91,6 @@ pub(super) fn losses(
     res
 }
 
-/// The mutators that act on the pods with a label, for each label, those together that the same act on.
-fn by_label(mutators: &[Mutator]) -> Vec<(LabelSelector, Vec<&Mutator>)> {
-    let mut values = BTreeMap::<_, BTreeSet<usize>>::new();
-    for (index, mutator) in mutators.iter().enumerate() {
-        let Some(labels) = &mutator.labels else {
-            continue;
-        };
-        for value in &labels.values {
-            let acting = values.entry((&labels.key, value)).or_default();
-            acting.insert(index);
-        }
-    }
-    let mut res = BTreeMap::<_, BTreeSet<String>>::new();
-    for ((key, value), acting) in values {
-        res.entry((key, acting)).or_default().insert(value.clone());
-    }
-    let labels = res.into_iter().map(|((key, acting), values)| {
-        let labels = LabelSelector {
-            key: key.clone(),
-            values,
-        };
-        let acting = acting.into_iter().filter_map(|it| mutators.get(it));
-        (labels, acting.collect())
-    });
-    labels.collect()
-}
-
 fn bystanders<'a>(inventory: &Inventory, grants: &'a [Grant]) -> Users<'a> {
     let requesters = Requesters::new(inventory);
     let mut subjects = BTreeMap::<_, BTreeSet<&SubjectKey>>::new();
@@ -131,63 +105,6 @@ fn bystanders<'a>(inventory: &Inventory, grants: &'a [Grant]) -> Users<'a> {
         }
     }
     by_subjects(&subjects)
-}
-
-/// The mutators by the namespaces that they act in.
-struct Mutators<'a> {
-    all: Vec<&'a Mutator>,
-    /// Those that name their namespaces.
-    named: BTreeMap<&'a str, Vec<&'a Mutator>>,
-    /// Those that name where they do not act.
-    broad: Vec<(&'a BTreeSet<String>, &'a Mutator)>,
-}
-
-impl<'a> Mutators<'a> {
-    fn new(all: Vec<&'a Mutator>) -> Self {
-        let mut named = BTreeMap::<_, Vec<_>>::new();
-        let mut broad = Vec::new();
-        for mutator in all.iter().copied() {
-            match &mutator.namespaces {
-                Namespaces::Only(these) => {
-                    for name in these {
-                        named.entry(name.as_str()).or_default().push(mutator);
-                    }
-                }
-                Namespaces::AllBut(others) => broad.push((others, mutator)),
-            }
-        }
-        Self { all, named, broad }
-    }
-
-    /// Those that act in the namespace.
-    fn of(&self, namespace: &str) -> impl Iterator<Item = &'a Mutator> {
-        let named = self.named.get(namespace).into_iter().flatten().copied();
-        let broad = self
-            .broad
-            .iter()
-            .filter(|(but, _)| !but.contains(namespace));
-        named.chain(broad.map(|(_, mutator)| *mutator))
-    }
-
-    /// The namespaces of the scopes in which there is any.
-    fn reach(&self, scopes: &BTreeSet<Option<&str>>) -> Reach {
-        let mut res = Reach::default();
-        for scope in scopes {
-            match scope {
-                Some(namespace) if self.of(namespace).next().is_some() => res.add(namespace),
-                Some(_) => {}
-                None => {
-                    for name in self.named.keys() {
-                        res.add(name);
-                    }
-                    for (but, _) in &self.broad {
-                        res.add_others(but);
-                    }
-                }
-            }
-        }
-        res
-    }
 }
 
 /// What becomes of a bystander's pod.
@@ -237,9 +154,9 @@ type Fields = BTreeMap<(&'static str, Place), (&'static str, Option<&'static str
 
 struct Search<'s, 'a> {
     usage: &'s Usage<'a>,
-    mutators: &'s Mutators<'a>,
+    mutators: &'s Acting<'a>,
     /// Those that act on pods with a label besides, if it is about these.
-    labelled: Option<(&'s LabelSelector, &'s Mutators<'a>)>,
+    labelled: Option<(&'s LabelSelector, &'s Acting<'a>)>,
     fields: &'s Fields,
     subjects: &'s BTreeSet<&'a SubjectKey>,
     reach: &'s Reach,

@@ -100,15 +100,13 @@ impl Labels {
         let all = self.0.get(namespace)?.iter();
         let (own, others): (Vec<_>, Vec<_>) =
             all.partition(|(account, _)| accounts.contains(account.as_str()));
-        let pods = |of: &[(&String, &'_ BTreeSet<PodLabels>)]| -> Vec<PodLabels> {
-            of.iter().flat_map(|(_, pods)| (*pods).clone()).collect()
-        };
-        let (own, others) = (pods(&own), pods(&others));
+        let [own, others] = [own, others]
+            .map(|of| -> Vec<&PodLabels> { of.into_iter().flat_map(|(_, pods)| pods).collect() });
         let keys = own.first()?.keys();
         let selectors = keys.filter_map(|key| {
             let values: Option<BTreeSet<&String>> = own.iter().map(|it| it.get(key)).collect();
             let values = values?;
-            let is_theirs = |it: &PodLabels| it.get(key).is_some_and(|it| values.contains(it));
+            let is_theirs = |it: &&PodLabels| it.get(key).is_some_and(|it| values.contains(it));
             (values.len() <= MOST_VALUES && !others.iter().any(is_theirs)).then(|| LabelSelector {
                 key: key.clone(),
                 values: values.into_iter().cloned().collect(),
