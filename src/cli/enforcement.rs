@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cli::out_dir;
 use crate::diagnostic::Diagnostic;
-use crate::manifest::Manifest;
+use crate::manifest::{Folder, Manifest};
 use crate::plan::CONSTRAINT_KIND;
 
 /// The enforcement actions, the weakest first.
@@ -23,7 +23,11 @@ pub(super) fn weakened(directory: &Path, manifests: &[Manifest]) -> Vec<Diagnost
     let Ok(there) = out_dir::read(directory) else {
         return Vec::new();
     };
-    let now = actions(manifests);
+    let now = actions(
+        manifests
+            .iter()
+            .filter(|it| it.folder == Folder::Constraints),
+    );
     let mut res = Vec::new();
     for (namespace, before) in actions(&there) {
         let after = now.get(&namespace).or_else(|| now.get(OTHERS));
@@ -57,10 +61,10 @@ pub(super) fn denies(manifests: &[Manifest]) -> bool {
 }
 
 /// The enforcement actions of the constraints by namespace.
-fn actions(manifests: &[Manifest]) -> BTreeMap<String, String> {
+fn actions<'a>(manifests: impl IntoIterator<Item = &'a Manifest>) -> BTreeMap<String, String> {
     let mut res = BTreeMap::new();
     let documents = manifests
-        .iter()
+        .into_iter()
         .flat_map(|it| serde_yaml::Deserializer::from_str(&it.text))
         .filter_map(|it| Value::deserialize(it).ok());
     for constraint in documents {

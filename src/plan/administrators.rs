@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::iter;
 
 use super::alike::{Gathered, Sought};
-use super::losses::{NOT_SET, defaults, key, split};
+use super::losses::{Key, NOT_SET, defaults, key, split};
 use super::mutators::Mutator;
 use super::usage::{Identity, Usage, subject_text};
 use super::witness;
@@ -25,12 +25,9 @@ pub(super) fn add(
     inventory: &Inventory,
     usage: &Usage<'_>,
     mutators: &[Mutator],
+    by_key: &BTreeMap<Key, &Mutator>,
     kubernetes: Version,
 ) {
-    let by_key: BTreeMap<_, _> = mutators
-        .iter()
-        .map(|it| (key(it.control, &it.mutation), it))
-        .collect();
     for (subjects, scopes) in usage.administrators() {
         let (_, everywhere) = split(&scopes, None);
         let (Some(subject), Some(namespace)) = (subjects.first(), everywhere.tried.first()) else {

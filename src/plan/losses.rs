@@ -6,7 +6,7 @@ use std::iter;
 
 use super::alike::{Gathered, Kinds, Sought};
 use super::labels::LabelSelector;
-use super::mutators::{Mutators, Namespaces};
+use super::mutators::{Mutator, Mutators, Namespaces};
 use super::search::{Search, Unlike};
 use super::usage::{Identity, Scope, Usage, subject_text};
 use super::{administrators, witness};
@@ -45,11 +45,8 @@ pub(super) fn losses(
 ) -> Vec<Loss> {
     let mut res = Gathered::new(kinds);
     let all = &mutators.whole;
-    let labelled = &mutators.labelled;
-    let mutators: BTreeMap<_, _> = all
-        .iter()
-        .map(|it| (key(it.control, &it.mutation), it))
-        .collect();
+    let labelled: Vec<_> = mutators.labelled.iter().map(keyed).collect();
+    let mutators: BTreeMap<_, _> = all.iter().map(keyed).collect();
     let mut of_many = BTreeMap::new();
     for psp in &inventory.policies {
         let defaults = defaults(psp, kubernetes);
@@ -76,11 +73,12 @@ pub(super) fn losses(
                 if use_many && res.is_known(&psp.name, &subjects) {
                     continue;
                 }
+                let (_, everywhere) = split(&scopes, None);
                 for (control, default) in &defaults {
                     let mutation = default.mutation.as_ref();
-                    let mutator = mutation.and_then(|it| mutators.get(&key(control, it)));
+                    let key = mutation.map(|it| key(control, it));
+                    let mutator = key.as_ref().and_then(|it| mutators.get(it));
                     let (with, without) = split(&scopes, mutator.map(|it| &it.namespaces));
-                    let (_, everywhere) = split(&scopes, None);
                     let search = Search {
                         usage,
                         psp,
@@ -118,11 +116,10 @@ pub(super) fn losses(
                     let Some(mutation) = mutation else {
                         continue;
                     };
-                    let same = labelled.iter().filter(|it| {
-                        key(control, mutation) == key(it.control, &it.mutation)
-                            && it.policies.contains(&psp.name)
+                    let same = labelled.iter().filter(|(own, it)| {
+                        key.as_ref() == Some(own) && it.policies.contains(&psp.name)
                     });
-                    let same = same.map(|it| {
+                    let same = same.map(|(_, it)| {
                         let (with, _) = split(&scopes, Some(&it.namespaces));
                         (with, it.labels.as_ref().map(LabelSelector::pod))
                     });
@@ -143,7 +140,7 @@ pub(super) fn losses(
         }
     }
     if inventory.policies.len() > MOST_FOR_ADMINISTRATORS {
-        administrators::add(&mut res, inventory, usage, all, kubernetes);
+        administrators::add(&mut res, inventory, usage, all, &mutators, kubernetes);
     }
     res.finish()
 }
@@ -163,12 +160,16 @@ fn uses_many(usage: &Usage<'_>, subject: &SubjectKey, reach: &Reach) -> bool {
     usage.usable(&identity, namespace).len() > MOST_USED
 }
 
-/// What tells mutators apart.
-pub(super) fn key(
-    control: &'static str,
-    mutation: &Mutation,
-) -> (&'static str, &'static str, String) {
+/// What tells mutators apart: control, location and value.
+pub(super) type Key = (&'static str, &'static str, String);
+
+/// Returns what tells a mutator apart that does this.
+pub(super) fn key(control: &'static str, mutation: &Mutation) -> Key {
     (control, mutation.location, mutation.value.to_string())
+}
+
+fn keyed(mutator: &Mutator) -> (Key, &Mutator) {
+    (key(mutator.control, &mutator.mutation), mutator)
 }
 
 /// Namespaces that a loss reaches.

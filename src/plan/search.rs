@@ -48,11 +48,12 @@ impl Search<'_, '_> {
     /// What is given to the pod besides may make the policy fill in nothing.
     pub(super) fn defaulted(&self, reach: &Reach, with: &[&Value]) -> Option<AdmissionRequest> {
         let alone = &[self.place][..];
-        let res = self.simple(reach, alone, with);
-        let res = res.or_else(|| self.unlike(reach, alone, with));
         // The policy may be chosen only where the pod lacks more of what it fills in.
-        let res = res.or_else(|| self.simple(reach, self.places, with));
-        res.or_else(|| self.unlike(reach, self.places, with))
+        let more = Some(self.places).filter(|it| *it != alone);
+        iter::once(alone).chain(more).find_map(|lacking| {
+            let res = self.simple(reach, lacking, with);
+            res.or_else(|| self.unlike(reach, lacking, with))
+        })
     }
 
     /// The same among pods that are easy to think of.
