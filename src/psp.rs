@@ -15,6 +15,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::iter;
 
 use crate::admission::{Admission, AdmissionRequest, Operation, Verdict, Violation};
 use crate::api::core::Pod;
@@ -335,21 +336,33 @@ pub fn mutate_pod(psp: &PodSecurityPolicy, mut pod: Pod) -> Pod {
 
 /// Returns all that the policy does not accept, in the order of the plugin.
 pub fn validate_pod(psp: &PodSecurityPolicy, pod: &Pod) -> Vec<FieldError> {
+    checks(psp, pod).flatten().collect()
+}
+
+/// Whether the policy accepts the pod with what is filled in.
+pub fn is_valid(psp: &PodSecurityPolicy, pod: &Pod) -> bool {
+    checks(psp, pod).all(|it| it.is_empty())
+}
+
+/// What each check finds wrong, in the order of the plugin.
+fn checks(psp: &PodSecurityPolicy, pod: &Pod) -> impl Iterator<Item = Vec<FieldError>> {
+    let whole = move |control: &dyn Semantics| found(|acc| control.validate_pod(acc, psp, pod));
+    let volumes = pod.volumes().flat_map(move |volume| {
+        let controls = CONTROLS.iter();
+        controls.map(move |it| found(|acc| it.validate_volume(acc, psp, pod, &volume)))
+    });
+    let containers = pod.containers().flat_map(move |container| {
+        let controls = CONTROLS.iter();
+        controls.map(move |it| found(|acc| it.validate_container(acc, psp, &container)))
+    });
+    let before = POD_CONTROLS.iter().map(move |it| whole(*it));
+    let between = iter::once_with(move || whole(&controls::runtime_class::RuntimeClass));
+    before.chain(volumes).chain(between).chain(containers)
+}
+
+fn found(check: impl FnOnce(&mut Vec<FieldError>)) -> Vec<FieldError> {
     let mut acc = Vec::new();
-    for control in POD_CONTROLS {
-        control.validate_pod(&mut acc, psp, pod);
-    }
-    for volume in pod.volumes() {
-        for control in CONTROLS {
-            control.validate_volume(&mut acc, psp, pod, &volume);
-        }
-    }
-    controls::runtime_class::RuntimeClass.validate_pod(&mut acc, psp, pod);
-    for container in pod.containers() {
-        for control in CONTROLS {
-            control.validate_container(&mut acc, psp, &container);
-        }
-    }
+    check(&mut acc);
     acc
 }
 

@@ -9,7 +9,7 @@ use crate::api::core::{Pod, strings};
 use crate::api::policy::{
     HostPortRange, PodSecurityPolicy, PodSecurityPolicySpec, RunAsUserStrategy,
 };
-use crate::psp::validate_pod;
+use crate::psp::is_valid;
 
 /// A field, the policy with a narrower value in it, and that value in words.
 type Candidate = (&'static str, PodSecurityPolicySpec, String);
@@ -26,8 +26,7 @@ pub(super) fn narrower(psp: &PodSecurityPolicy, pods: &[&Pod]) -> Vec<Wider> {
             spec: spec.clone(),
             ..psp.clone()
         };
-        pods.par_iter()
-            .all(|it| validate_pod(&narrow, it).is_empty())
+        pods.par_iter().all(|it| is_valid(&narrow, it))
     };
     let candidates = candidates(&psp.spec, pods).into_iter();
     let narrower = candidates.filter(|(_, spec, _)| *spec != psp.spec && passes(spec));

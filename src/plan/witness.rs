@@ -15,7 +15,7 @@ use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec, ProfileS
 use crate::api::validation;
 use crate::controls::defaults::{Level, Mutation, MutationKind, Place};
 use crate::controls::{CONTROLS, Control};
-use crate::psp::{mutate_pod, strategy, validate_pod};
+use crate::psp::{is_valid, mutate_pod, strategy};
 
 /// The container of every witness.
 const FIRST: ContainerRef = ContainerRef {
@@ -117,8 +117,8 @@ pub(super) fn probed(psp: &PodSecurityPolicy, control: &str) -> Vec<Pod> {
 }
 
 /// Whether the policy accepts the pod with what it fills in.
-fn is_accepted(psp: &PodSecurityPolicy, pod: &Pod) -> bool {
-    validate_pod(psp, &mutate_pod(psp, pod.clone())).is_empty()
+pub(super) fn is_accepted(psp: &PodSecurityPolicy, pod: &Pod) -> bool {
+    is_valid(psp, &mutate_pod(psp, pod.clone()))
 }
 
 fn asking(psp: &PodSecurityPolicy, demands: &[Demand]) -> Pod {
@@ -358,23 +358,25 @@ pub(super) fn choice<'a>(
 ) -> Option<(&'a PodSecurityPolicy, bool)> {
     let mut first_mutating = None;
     for psp in usable {
-        let mutated = mutate_pod(psp, pod.clone());
-        if !validate_pod(psp, &mutated).is_empty() {
+        // Most policies refuse a pod that lacks something, which is quickly told.
+        if first_mutating.is_some() && !is_valid(psp, pod) {
             continue;
         }
+        let mutated = mutate_pod(psp, pod.clone());
         if mutated == *pod {
-            return Some((psp, false));
+            if is_valid(psp, pod) {
+                return Some((psp, false));
+            }
+        } else if first_mutating.is_none() && is_valid(psp, &mutated) {
+            first_mutating = Some((*psp, true));
         }
-        first_mutating = first_mutating.or(Some((*psp, true)));
     }
     first_mutating
 }
 
 /// Whether the policy, and then the API server, accept the pod as it is.
 pub(super) fn accepts(psp: &PodSecurityPolicy, pod: &Pod) -> bool {
-    validation::refusal(pod).is_none()
-        && mutate_pod(psp, pod.clone()) == *pod
-        && validate_pod(psp, pod).is_empty()
+    is_valid(psp, pod) && mutate_pod(psp, pod.clone()) == *pod && validation::refusal(pod).is_none()
 }
 
 /// The pod as the plugin admits it by the policy and the API server stores it.
