@@ -32,6 +32,7 @@ mod administrators;
 mod alike;
 mod bystanders;
 mod candidates;
+mod circumstances;
 mod exceptions;
 mod families;
 mod labels;
@@ -232,14 +233,12 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
     };
     diagnostics.sort();
     let usage = Usage::new(inventory, grants);
-    let mut losses = losses::losses(inventory, &usage, &mutators, &kinds, options.kubernetes);
-    losses.extend(bystanders::losses(
-        inventory,
-        grants,
-        &usage,
-        &mutators,
-        options.kubernetes,
-    ));
+    let kubernetes = options.kubernetes;
+    let (mut losses, of_bystanders) = rayon::join(
+        || losses::losses(inventory, &usage, &mutators, &kinds, kubernetes),
+        || bystanders::losses(inventory, grants, &usage, &mutators, kubernetes),
+    );
+    losses.extend(of_bystanders);
     losses.extend(exceptions::unasked(inventory, grants, &usage));
     let mutators = mutators.into_sorted();
     if options.gatekeeper < KNOWS_OPERATIONS {

@@ -277,7 +277,7 @@ fn default(mutator: &Mutator) -> DefaultReport {
             Namespaces::AllBut(names) => format!("all but {}", some_of(names)),
         },
         labels: mutator.labels.as_ref().map(ToString::to_string),
-        policies: mutator.policies.clone(),
+        policies: mutator.policies.iter().cloned().collect(),
     }
 }
 

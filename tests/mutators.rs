@@ -131,7 +131,11 @@ spec:
                     }
                     None => (it.name.clone(), String::new()),
                 };
-                (name, namespaces + &labels, it.policies.join(" "))
+                (
+                    name,
+                    namespaces + &labels,
+                    Vec::from_iter(it.policies.clone()).join(" "),
+                )
             })
             .collect();
         let actual: Vec<_> = actual

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::iter;
+use std::rc::Rc;
 
 use super::alike::{Gathered, Sought};
 use super::losses::{Key, NOT_SET, defaults, key, split};
@@ -53,7 +54,7 @@ pub(super) fn add(
                     .and_then(|it| by_key.get(&key(control, &it)));
                 let (_, without) = split(&scopes, mutator.map(|it| &it.namespaces));
                 let (name, why) = NOT_SET;
-                let witness = || witness::request(&identity, namespace, pod.clone());
+                let witness = || Rc::new(witness::request(&identity, namespace, pod.clone()));
                 acc.add(Sought {
                     name: format!("{control}/{name}"),
                     direction: Direction::Stricter,

@@ -1,7 +1,11 @@
 //! Losses of many policies that are alike, told once.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
+use std::rc::Rc;
 
+use super::circumstances::Circumstances;
 use super::families::{FEWEST, outline};
 use super::losses::EVERYWHERE;
 use super::usage::subject_text;
@@ -29,7 +33,7 @@ impl<'a> Kinds<'a> {
     }
 
     /// The kind of the policy, if enough others are of the same.
-    fn of(&self, policy: &str) -> Option<usize> {
+    pub(super) fn of(&self, policy: &str) -> Option<usize> {
         let number = self.by_policy.get(policy)?;
         self.sizes
             .get(number)
@@ -43,7 +47,7 @@ impl<'a> Kinds<'a> {
 type Key = (usize, String, Direction, String, String, bool);
 
 /// A loss of one policy, for which a witness was looked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Sought {
     /// As in [`Loss`], like the rest.
     pub(super) name: String,
@@ -54,13 +58,13 @@ pub(super) struct Sought {
     pub(super) subjects: BTreeSet<String>,
     pub(super) why: String,
     /// What was found.
-    pub(super) witness: Option<AdmissionRequest>,
+    pub(super) witness: Option<Rc<AdmissionRequest>>,
 }
 
 /// Losses, of which those of many policies that are alike become one.
 ///
-/// Each has been shown by a request of its own, of which that of the first policy is kept; but for subjects that may use very many
-/// policies, where the first of a kind stands for all.
+/// Each has been shown by a request of its own, of which that of the first policy is kept; but the first of a kind stands for all
+/// where subjects may use very many policies, and in the same [`Circumstances`].
 #[derive(Debug)]
 pub(super) struct Gathered<'a> {
     kinds: &'a Kinds<'a>,
@@ -69,16 +73,58 @@ pub(super) struct Gathered<'a> {
     unshown: Vec<Sought>,
     /// For which kinds and subjects a policy was looked at.
     known: BTreeSet<(usize, BTreeSet<String>)>,
+    /// What was said in which circumstances.
+    told: BTreeMap<Circumstances<'a>, Vec<Sought>>,
     /// What becomes one.
     alike: BTreeMap<Key, Together>,
 }
 
+impl Sought {
+    fn into_loss(self, witness: Rc<AdmissionRequest>) -> Loss {
+        Loss {
+            name: self.name,
+            direction: self.direction,
+            psp: self.psp,
+            alike: Vec::new(),
+            field: self.field.to_owned(),
+            namespaces: self.namespaces.into_iter().collect(),
+            subjects: self.subjects.into_iter().collect(),
+            why: self.why,
+            witness: Rc::unwrap_or_clone(witness),
+        }
+    }
+}
+
+/// A loss of the first policy, and whom it reaches with the others.
 #[derive(Debug)]
 struct Together {
-    first: Loss,
-    policies: BTreeSet<String>,
-    namespaces: BTreeSet<String>,
-    subjects: BTreeSet<String>,
+    first: Sought,
+    witness: Rc<AdmissionRequest>,
+    others: BTreeSet<String>,
+}
+
+impl Together {
+    fn new(first: Sought, witness: Rc<AdmissionRequest>) -> Self {
+        Self {
+            first,
+            witness,
+            others: BTreeSet::new(),
+        }
+    }
+
+    fn add(&mut self, other: Sought) {
+        self.others.insert(other.psp);
+        self.first.namespaces.extend(other.namespaces);
+        self.first.subjects.extend(other.subjects);
+    }
+
+    fn into_loss(mut self) -> Loss {
+        self.others.remove(&self.first.psp);
+        Loss {
+            alike: self.others.into_iter().collect(),
+            ..self.first.into_loss(self.witness)
+        }
+    }
 }
 
 impl<'a> Gathered<'a> {
@@ -88,6 +134,7 @@ impl<'a> Gathered<'a> {
             res: Vec::new(),
             unshown: Vec::new(),
             known: BTreeSet::new(),
+            told: BTreeMap::new(),
             alike: BTreeMap::new(),
         }
     }
@@ -100,39 +147,58 @@ impl<'a> Gathered<'a> {
             }
             return;
         };
-        let loss = Loss {
-            name: sought.name,
-            direction: sought.direction,
-            psp: sought.psp,
-            alike: Vec::new(),
-            field: sought.field.to_owned(),
-            namespaces: sought.namespaces.into_iter().collect(),
-            subjects: sought.subjects.into_iter().collect(),
-            why: sought.why,
-            witness,
-        };
-        let Some(kind) = self.kinds.of(&loss.psp) else {
-            self.res.push(loss);
+        let Some(kind) = self.kinds.of(&sought.psp) else {
+            self.res.push(sought.into_loss(witness));
             return;
         };
-        let everywhere = loss.namespaces.iter().any(|it| it == EVERYWHERE);
         let key = (
             kind,
-            loss.name.clone(),
-            loss.direction,
-            loss.field.clone(),
-            loss.why.clone(),
-            everywhere,
+            sought.name.clone(),
+            sought.direction,
+            sought.field.to_owned(),
+            sought.why.clone(),
+            sought.namespaces.contains(EVERYWHERE),
         );
-        let together = self.alike.entry(key).or_insert_with(|| Together {
-            first: loss.clone(),
-            policies: BTreeSet::new(),
-            namespaces: BTreeSet::new(),
-            subjects: BTreeSet::new(),
-        });
-        together.policies.insert(loss.psp);
-        together.namespaces.extend(loss.namespaces);
-        together.subjects.extend(loss.subjects);
+        match self.alike.entry(key) {
+            Entry::Vacant(it) => {
+                it.insert(Together::new(sought, witness));
+            }
+            Entry::Occupied(mut it) => it.get_mut().add(sought),
+        }
+    }
+
+    /// Takes all that was found out about a policy, and keeps it for others of its kind.
+    pub(super) fn add_all(&mut self, circumstances: Option<Circumstances<'a>>, told: Vec<Sought>) {
+        for it in &told {
+            self.add(it.clone());
+        }
+        if let Some(circumstances) = circumstances {
+            self.told.insert(circumstances, told);
+        }
+    }
+
+    /// Says of a policy what is known of another in the same circumstances; returns false where nothing is.
+    pub(super) fn repeat(
+        &mut self,
+        circumstances: &Circumstances<'a>,
+        policy: &str,
+        namespace: &str,
+        subjects: &BTreeSet<&SubjectKey>,
+    ) -> bool {
+        let Some(told) = self.told.get(circumstances).cloned() else {
+            return false;
+        };
+        let subjects: BTreeSet<String> = subjects.iter().map(|it| subject_text(it)).collect();
+        for it in told {
+            let reached = iter::once(namespace).filter(|_| !it.namespaces.is_empty());
+            self.add(Sought {
+                psp: policy.to_owned(),
+                namespaces: reached.map(str::to_owned).collect(),
+                subjects: subjects.clone(),
+                ..it
+            });
+        }
+        true
     }
 
     /// Whether what becomes of the pods of the subjects is known by another policy that is like this one; from the second one on.
@@ -144,8 +210,8 @@ impl<'a> Gathered<'a> {
         };
         let known = (kind, subjects.iter().map(|it| subject_text(it)).collect());
         for (key, together) in &mut self.alike {
-            if key.0 == kind && together.subjects.is_superset(&known.1) {
-                together.policies.insert(policy.to_owned());
+            if key.0 == kind && together.first.subjects.is_superset(&known.1) {
+                together.others.insert(policy.to_owned());
             }
         }
         !self.known.insert(known)
@@ -153,15 +219,7 @@ impl<'a> Gathered<'a> {
 
     pub(super) fn finish(self) -> Vec<Loss> {
         let mut res = self.res;
-        res.extend(self.alike.into_values().map(|mut it| {
-            it.policies.remove(&it.first.psp);
-            Loss {
-                alike: it.policies.into_iter().collect(),
-                namespaces: it.namespaces.into_iter().collect(),
-                subjects: it.subjects.into_iter().collect(),
-                ..it.first
-            }
-        }));
+        res.extend(self.alike.into_values().map(Together::into_loss));
         for it in self.unshown {
             join(&mut res, it);
         }

@@ -8,6 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
+use serde_json::Value;
+
 use super::acting::{Acting, by_label};
 use super::candidates::{creates_none, is_bystander};
 use super::labels::LabelSelector;
@@ -350,7 +352,8 @@ impl<'a> Search<'_, 'a> {
             res.push(admitted);
             res.push(pod);
         }
-        res.dedup();
+        let mut known = BTreeSet::new();
+        res.retain(|it| known.insert(Value::Object(it.0.clone()).to_string()));
         res
     }
 

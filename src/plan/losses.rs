@@ -3,11 +3,14 @@
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
+use std::rc::Rc;
 
+use super::acting::Acting;
 use super::alike::{Gathered, Kinds, Sought};
+use super::circumstances::Circumstances;
 use super::labels::LabelSelector;
 use super::mutators::{Mutator, Mutators, Namespaces};
-use super::search::{Search, Unlike};
+use super::search::{Search, Unlike, tried};
 use super::usage::{Identity, Scope, Usage, subject_text};
 use super::{administrators, witness};
 use crate::api::core::Pod;
@@ -46,6 +49,8 @@ pub(super) fn losses(
     let mut res = Gathered::new(kinds);
     let all = &mutators.whole;
     let labelled: Vec<_> = mutators.labelled.iter().map(keyed).collect();
+    let acting = [all, &mutators.labelled].map(|it| Acting::new(it.iter().collect()));
+    let acting: Vec<&Acting<'_>> = acting.iter().collect();
     let mutators: BTreeMap<_, _> = all.iter().map(keyed).collect();
     let mut of_many = BTreeMap::new();
     for psp in &inventory.policies {
@@ -74,10 +79,25 @@ pub(super) fn losses(
                     continue;
                 }
                 let (_, everywhere) = split(&scopes, None);
-                for (control, default) in &defaults {
+                let keys = defaults.iter().map(|(control, it)| {
+                    let mutation = it.mutation.as_ref();
+                    mutation.map(|it| key(control, it))
+                });
+                let keys: Vec<_> = keys.collect();
+                let own = keys.iter().map(|it| mutators.get(it.as_ref()?).copied());
+                let own: Vec<Option<&Mutator>> = own.collect();
+                let circumstances = kinds.of(&psp.name).and_then(|kind| {
+                    let tried = tried(usage, &subjects, all, &everywhere);
+                    Circumstances::of(kind, psp, &scopes, tried, &acting, &own)
+                });
+                if let Some((namespace, it)) = &circumstances
+                    && res.repeat(it, &psp.name, namespace, &subjects)
+                {
+                    continue;
+                }
+                let mut told = Vec::new();
+                for (((control, default), key), mutator) in defaults.iter().zip(&keys).zip(&own) {
                     let mutation = default.mutation.as_ref();
-                    let key = mutation.map(|it| key(control, it));
-                    let mutator = key.as_ref().and_then(|it| mutators.get(it));
                     let (with, without) = split(&scopes, mutator.map(|it| &it.namespaces));
                     let search = Search {
                         usage,
@@ -91,18 +111,19 @@ pub(super) fn losses(
                         places: &places,
                         mutators: all,
                     };
-                    let mut tell = |name: &str, direction, reach: &Reach, why: &str, witness| {
-                        res.add(Sought {
-                            name: format!("{control}/{name}"),
-                            direction,
-                            psp: psp.name.clone(),
-                            field: default.field,
-                            namespaces: reach.names.clone(),
-                            subjects: subjects.iter().map(|it| subject_text(it)).collect(),
-                            why: why.to_owned(),
-                            witness,
-                        });
-                    };
+                    let mut tell =
+                        |name: &str, direction, reach: &Reach, why: &str, witness: Option<_>| {
+                            told.push(Sought {
+                                name: format!("{control}/{name}"),
+                                direction,
+                                psp: psp.name.clone(),
+                                field: default.field,
+                                namespaces: reach.names.clone(),
+                                subjects: subjects.iter().map(|it| subject_text(it)).collect(),
+                                why: why.to_owned(),
+                                witness: witness.map(Rc::new),
+                            });
+                        };
                     let (name, why) = NOT_SET;
                     let witness = search.defaulted(&without, &[]);
                     tell(name, Direction::Stricter, &without, why, witness);
@@ -136,6 +157,7 @@ pub(super) fn losses(
                         }
                     }
                 }
+                res.add_all(circumstances.map(|(_, it)| it), told);
             }
         }
     }

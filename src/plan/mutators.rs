@@ -42,7 +42,7 @@ pub struct Mutator {
     /// In which pods there; in all where it is absent.
     pub labels: Option<LabelSelector>,
     /// The PSPs whose default it is, sorted.
-    pub policies: Vec<String>,
+    pub policies: BTreeSet<String>,
 }
 
 /// The namespaces that a mutator acts in.

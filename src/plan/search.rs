@@ -99,6 +99,9 @@ impl Search<'_, '_> {
         for more in with {
             witness::give(&mut pod, more);
         }
+        if !witness::is_accepted(self.psp, &pod) {
+            return None;
+        }
         let (chosen, mutates) = witness::choice(&at.usable, &pod)?;
         if chosen.name != self.psp.name {
             return None;
@@ -177,44 +180,53 @@ impl Search<'_, '_> {
             && usable.iter().any(|it| witness::accepts(it, &after))
     }
 
-    /// What to try, each set of policies once.
     fn tried<'b>(&'b self, reach: &'b Reach) -> impl Iterator<Item = Tried<'b>> {
-        let mut known = BTreeSet::new();
-        let namespaces = reach.all_tried(self.usage.bound());
-        let identities = namespaces.flat_map(move |namespace| {
-            let mutators = self.mutators.iter().enumerate();
-            let here = mutators.filter(|(_, it)| it.namespaces.contains(namespace));
-            let here: Rc<[usize]> = here.map(|(index, _)| index).collect();
-            let subjects = self.subjects.iter().take(MOST_TRIED);
-            let own = subjects.flat_map(move |it| Identity::all_of(it, namespace));
-            // Members of a group may be more than that.
-            let others = self.usage.subjects(namespace).take(MOST_TRIED);
-            let members = others
-                .map(move |it| Identity::of(it, namespace))
-                .filter(move |it| self.subjects.iter().any(|of| it.is_of(of, namespace)));
-            own.chain(members)
-                .map(move |it| (namespace, Rc::clone(&here), it))
-        });
-        identities.filter_map(move |(namespace, here, identity)| {
-            if self.usage.is_exempt(&identity, namespace) {
-                return None;
-            }
-            let usable = self.usage.usable(&identity, namespace);
-            let names: Vec<&str> = usable.iter().map(|it| it.name.as_str()).collect();
-            known.insert((names, here)).then_some(Tried {
-                namespace,
-                identity,
-                usable,
-            })
-        })
+        tried(self.usage, self.subjects, self.mutators, reach)
     }
 }
 
 /// Who asks where, and the policies that are usable then, by name.
-struct Tried<'a> {
+pub(super) struct Tried<'a> {
     namespace: &'a str,
     identity: Identity,
-    usable: Vec<&'a PodSecurityPolicy>,
+    pub(super) usable: Vec<&'a PodSecurityPolicy>,
+}
+
+/// What to try, each set of policies once.
+pub(super) fn tried<'a>(
+    usage: &'a Usage<'_>,
+    subjects: &'a BTreeSet<&SubjectKey>,
+    mutators: &'a [Mutator],
+    reach: &'a Reach,
+) -> impl Iterator<Item = Tried<'a>> {
+    let mut known = BTreeSet::new();
+    let namespaces = reach.all_tried(usage.bound());
+    let identities = namespaces.flat_map(move |namespace| {
+        let mutators = mutators.iter().enumerate();
+        let here = mutators.filter(|(_, it)| it.namespaces.contains(namespace));
+        let here: Rc<[usize]> = here.map(|(index, _)| index).collect();
+        let own = subjects.iter().take(MOST_TRIED);
+        let own = own.flat_map(move |it| Identity::all_of(it, namespace));
+        // Members of a group may be more than that.
+        let others = usage.subjects(namespace).take(MOST_TRIED);
+        let members = others
+            .map(move |it| Identity::of(it, namespace))
+            .filter(move |it| subjects.iter().any(|of| it.is_of(of, namespace)));
+        own.chain(members)
+            .map(move |it| (namespace, Rc::clone(&here), it))
+    });
+    identities.filter_map(move |(namespace, here, identity)| {
+        if usage.is_exempt(&identity, namespace) {
+            return None;
+        }
+        let usable = usage.usable(&identity, namespace);
+        let names: Vec<&str> = usable.iter().map(|it| it.name.as_str()).collect();
+        known.insert((names, here)).then_some(Tried {
+            namespace,
+            identity,
+            usable,
+        })
+    })
 }
 
 /// Pods that one policy accepts and others do not, as far as they are known.
