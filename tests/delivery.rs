@@ -332,9 +332,9 @@ fn the_plugin_steps_aside_where_the_policy_is_bound() {
     let out = migrate(&[]);
     let hand_over = out.path().join("clusters/out/hand-over.yaml");
     let hand_over = fs::read_to_string(hand_over).expect("it is there");
-    let bind = "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: psp2gatekeeper-hand-over, namespace: shop}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: psp2gatekeeper-hand-over}\nsubjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: system:serviceaccounts:shop}]\n";
-    // Another policy comes first by name and would fill in defaults.
-    let other = "---\napiVersion: policy/v1beta1\nkind: PodSecurityPolicy\nmetadata: {name: a}\nspec: {privileged: true, readOnlyRootFilesystem: true, volumes: ['*'], runAsUser: {rule: MustRunAsNonRoot}, seLinux: {rule: RunAsAny}, supplementalGroups: {rule: MustRunAs, ranges: [{min: 5, max: 6}]}, fsGroup: {rule: RunAsAny}}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: a}\nrules: [{apiGroups: [policy], resources: [podsecuritypolicies], resourceNames: [a], verbs: [use]}]\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: a}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: a}\nsubjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: system:serviceaccounts}]\n";
+    let bind = "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: 0-psp2gatekeeper-hand-over, namespace: shop}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: 0-psp2gatekeeper-hand-over}\nsubjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: system:serviceaccounts:shop}]\n";
+    // Another policy would fill in defaults.
+    let other = "---\napiVersion: policy/v1beta1\nkind: PodSecurityPolicy\nmetadata: {name: a, annotations: {seccomp.security.alpha.kubernetes.io/allowedProfileNames: '*'}}\nspec: {privileged: true, readOnlyRootFilesystem: true, volumes: ['*'], runAsUser: {rule: MustRunAsNonRoot}, seLinux: {rule: RunAsAny}, supplementalGroups: {rule: MustRunAs, ranges: [{min: 5, max: 6}]}, fsGroup: {rule: RunAsAny}}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: a}\nrules: [{apiGroups: [policy], resources: [podsecuritypolicies], resourceNames: [a], verbs: [use]}]\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: a}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: a}\nsubjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: system:serviceaccounts}]\n";
     let text = format!("{hand_over}{bind}{other}");
     let source = Source {
         name: "cluster.yaml".to_owned(),
@@ -354,10 +354,17 @@ fn the_plugin_steps_aside_where_the_policy_is_bound() {
         "containers": [{"name": "c", "image": "i", "ports": [{"containerPort": 1, "hostPort": 1}],
             "securityContext": {"privileged": true, "procMount": "Unmasked", "capabilities": {"add": ["SYS_ADMIN"]}, "runAsGroup": 0}}],
     });
+    // Every policy changes such a pod, for it writes the annotation, so the first by name decides.
+    let seccomp = json!({
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [{"name": "c", "image": "i", "securityContext": {"readOnlyRootFilesystem": true}}],
+    });
     for (spec, namespace, admitted, same) in [
         (&plain, "shop", true, true),
+        (&seccomp, "shop", true, true),
         (&everything, "shop", true, true),
         (&plain, "tools", true, false),
+        (&seccomp, "tools", true, false),
         (&everything, "tools", false, true),
     ] {
         let mut spec = spec.clone();

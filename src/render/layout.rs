@@ -16,7 +16,11 @@ pub const VALUES: &str = "gatekeeper-values.yaml";
 pub const HAND_OVER: &str = "hand-over.yaml";
 
 /// The name of the PodSecurityPolicy in [`HAND_OVER`], and of what grants it.
-pub const HAND_OVER_NAME: &str = "psp2gatekeeper-hand-over";
+///
+/// It sorts before other names, because the plugin cannot always prefer a policy that changes nothing: where a pod has
+/// a seccomp profile in the field and no annotation, every policy adds the annotation, and the first by name is taken
+/// (Kubernetes 1.24, `pkg/security/podsecuritypolicy/seccomp/strategy.go`).
+pub const HAND_OVER_NAME: &str = "0-psp2gatekeeper-hand-over";
 
 /// The Flux Kustomizations.
 pub const FLUX: &str = "flux.yaml";

@@ -131,7 +131,7 @@ fn a_cluster_goes_over_from_podsecuritypolicy() {
         .expect("there are steps");
     let commands = steps.iter().filter_map(|it| it["command"].as_str());
     let commands: Vec<&str> = commands
-        .filter(|it| it.contains("psp2gatekeeper-hand-over"))
+        .filter(|it| it.contains("0-psp2gatekeeper-hand-over"))
         .collect();
     assert_eq!(commands.len(), 2, "one namespace, then all: {commands:?}");
     for command in commands {
@@ -153,7 +153,7 @@ fn a_cluster_goes_over_from_podsecuritypolicy() {
     for (kind, name) in [
         ("clusterrole", "psp:restricted"),
         ("clusterrolebinding", "psp:restricted"),
-        ("clusterrole", "psp2gatekeeper-hand-over"),
+        ("clusterrole", "0-psp2gatekeeper-hand-over"),
     ] {
         kubectl
             .run(&["get", kind, name])
