@@ -348,16 +348,23 @@ fn a_service_account_of_another_namespace_counts_where_it_creates_pods() {
 
 #[test]
 fn a_controller_may_always_be_who_creates_a_pod() {
-    Cluster::default()
-        .policy("restricted", &[FS_GROUP_5])
-        .policy("privileged", &[])
-        .binding(None, "restricted", &group("system:authenticated"))
-        .binding(
-            None,
-            "privileged",
-            &account("kube-system", "daemon-set-controller"),
-        )
-        .check(&[]);
+    let cluster = |subject: &str| {
+        Cluster::default()
+            .policy("restricted", &[FS_GROUP_5])
+            .policy("privileged", &[])
+            .binding(None, "restricted", &group("system:authenticated"))
+            .binding(None, "privileged", subject)
+    };
+    cluster(&account("kube-system", "daemon-set-controller")).check(&[]);
+    cluster(&group("system:serviceaccounts:kube-system")).check(&[]);
+    // What else runs beside the controllers is as any other.
+    let others = [("psp-fs-group-5", "all -kube-system", "restricted")];
+    cluster(&account("kube-system", "flannel")).check(&others);
+    cluster(&account("apps", "daemon-set-controller")).check(&[(
+        "psp-fs-group-5",
+        "all -apps",
+        "restricted",
+    )]);
 }
 
 #[test]

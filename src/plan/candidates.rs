@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::exceptions::OWN_NAMESPACE;
 use super::requesters::Requesters;
-use super::usage::{is_for_administrators, service_account};
+use super::usage::{home, is_for_administrators, service_account};
 use crate::input::Inventory;
-use crate::rbac::{Granted, SERVICE_ACCOUNTS, SubjectKey, service_account_user};
+use crate::rbac::{Granted, SubjectKey, service_account_user};
 use crate::resolve::Grant;
 
 /// The policies that may decide over a new pod, without those of [`is_bystander`].
@@ -117,12 +117,4 @@ pub(super) fn creates_none<'a>(
 ) -> Option<&'a str> {
     let (home, _) = service_account(subject)?;
     (!requesters.may_create(subject, home, Some(home))).then_some(home)
-}
-
-/// The one namespace whose pods may run as the subject.
-fn home(subject: &SubjectKey) -> Option<&str> {
-    match subject {
-        SubjectKey::User(_) => service_account(subject).map(|(namespace, _)| namespace),
-        SubjectKey::Group(name) => name.strip_prefix(SERVICE_ACCOUNTS)?.strip_prefix(':'),
-    }
 }

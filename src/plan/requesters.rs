@@ -9,8 +9,21 @@ use crate::rbac::{
     AUTHENTICATED, SERVICE_ACCOUNTS, SubjectKey, effective_bindings, effective_roles, role_key,
 };
 
-/// Where the controllers run that create pods for others.
-const CONTROLLERS: &str = "kube-system";
+/// The namespace of the service accounts that create pods for others, and their names.
+///
+/// Kubernetes 1.24, `plugin/pkg/auth/authorizer/rbac/bootstrappolicy/controller_policy.go`: those that may create pods.
+/// Their roles and bindings are often not in the input, because every API server has them.
+const CONTROLLERS: (&str, &[&str]) = (
+    "kube-system",
+    &[
+        "daemon-set-controller",
+        "job-controller",
+        "persistent-volume-binder",
+        "replicaset-controller",
+        "replication-controller",
+        "statefulset-controller",
+    ],
+);
 
 /// Who may create pods in which namespaces; an absent namespace stands for all.
 #[derive(Debug)]
@@ -70,8 +83,14 @@ impl Requesters {
             };
             own || groups.iter().any(has)
         };
-        home == CONTROLLERS || is_in(None) || (namespace.is_some() && is_in(namespace))
+        is_controller(subject, home) || is_in(None) || (namespace.is_some() && is_in(namespace))
     }
+}
+
+/// Whether the subject, which lives in the namespace, is a controller or a group that has some.
+fn is_controller(subject: &SubjectKey, home: &str) -> bool {
+    let (namespace, names) = CONTROLLERS;
+    home == namespace && service_account(subject).is_none_or(|(_, name)| names.contains(&name))
 }
 
 fn lets_create_pods(rule: &PolicyRule) -> bool {

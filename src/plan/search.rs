@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::losses::{MOST_TRIED, Reach};
 use super::mutators::Mutator;
-use super::usage::{Identity, Usage};
+use super::usage::{Identity, Usage, home};
 use super::witness;
 use crate::admission::AdmissionRequest;
 use crate::api::core::{Pod, RUNTIME_DEFAULT, SECCOMP_POD, UNCONFINED, seccomp_field_for};
@@ -200,7 +200,8 @@ pub(super) fn tried<'a>(
     reach: &'a Reach,
 ) -> impl Iterator<Item = Tried<'a>> {
     let mut known = BTreeSet::new();
-    let namespaces = reach.all_tried(usage.bound());
+    let homes = subjects.iter().filter_map(|it| home(it)).take(MOST_TRIED);
+    let namespaces = reach.all_tried(homes.chain(usage.bound()));
     let identities = namespaces.flat_map(move |namespace| {
         let mutators = mutators.iter().enumerate();
         let here = mutators.filter(|(_, it)| it.namespaces.contains(namespace));

@@ -209,6 +209,14 @@ pub(super) fn service_account(subject: &SubjectKey) -> Option<(&str, &str)> {
     }
 }
 
+/// The one namespace whose pods may run as the subject.
+pub(super) fn home(subject: &SubjectKey) -> Option<&str> {
+    match subject {
+        SubjectKey::User(_) => service_account(subject).map(|(namespace, _)| namespace),
+        SubjectKey::Group(name) => name.strip_prefix(SERVICE_ACCOUNTS)?.strip_prefix(':'),
+    }
+}
+
 /// How a subject is called in a loss.
 pub(super) fn subject_text(subject: &SubjectKey) -> String {
     match (service_account(subject), subject) {

@@ -60,20 +60,24 @@ pub(super) fn refused_by_others(
     };
     let mut res = asking(psp, &[]);
     let mut by = BTreeSet::new();
-    for other in others.iter().filter(|it| it.name != psp.name) {
+    let others = others.iter().filter(|it| it.name != psp.name);
+    // What keeps one out may let another in again.
+    for other in others.clone().chain(others) {
         if !is_accepted(other, &res) {
             continue;
         }
         let mut controls = CONTROLS.iter().filter(|it| Some(it.name()) != but);
         let beyond = controls.find_map(|control| {
-            control.probes(&other.spec).into_iter().find_map(|probe| {
-                let mut pod = res.clone();
-                probe.apply(&mut pod, FIRST);
-                let is_beyond = !accepts(other, *control, &pod)
-                    && accepts(psp, *control, &pod)
-                    && is_accepted(psp, &pod);
-                is_beyond.then(|| (control.name(), pod))
-            })
+            let both = [other, psp].into_iter();
+            both.flat_map(|it| control.probes(&it.spec))
+                .find_map(|probe| {
+                    let mut pod = res.clone();
+                    probe.apply(&mut pod, FIRST);
+                    let is_beyond = !accepts(other, *control, &pod)
+                        && accepts(psp, *control, &pod)
+                        && is_accepted(psp, &pod);
+                    is_beyond.then(|| (control.name(), pod))
+                })
         });
         if let Some((control, pod)) = beyond {
             by.insert(control);
@@ -312,17 +316,27 @@ fn remove(pod: &mut Pod, at: ContainerRef, path: &[&str]) {
         .0
         .get_mut("spec")
         .and_then(|it| it.get_mut(at.list.field()));
-    let Some((member, parents)) = path.split_last() else {
+    let container = list.and_then(|it| it.get_mut(at.index));
+    if let Some(Value::Object(context)) = container.and_then(|it| it.get_mut("securityContext")) {
+        remove_member(context, path);
+    }
+}
+
+/// Removes what is at the path, and each parent that has nothing else.
+fn remove_member(members: &mut Map<String, Value>, path: &[&str]) {
+    let Some((key, rest)) = path.split_first() else {
         return;
     };
-    let container = list.and_then(|it| it.get_mut(at.index));
-    let mut parent = container.and_then(|it| it.get_mut("securityContext"));
-    for key in parents {
-        parent = parent.and_then(|it| it.get_mut(*key));
+    if !rest.is_empty() {
+        let Some(Value::Object(inner)) = members.get_mut(*key) else {
+            return;
+        };
+        remove_member(inner, rest);
+        if !inner.is_empty() {
+            return;
+        }
     }
-    if let Some(Value::Object(members)) = parent {
-        members.remove(*member);
-    }
+    members.remove(*key);
 }
 
 /// Gives the pod what it lacks or has otherwise.
