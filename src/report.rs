@@ -6,6 +6,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
+use difference::Counts;
 use losses::{by_direction, loss_summaries, some_of};
 
 use crate::advice::Advice;
@@ -51,6 +52,8 @@ pub struct Report {
     pub read: BTreeMap<String, usize>,
     /// How many objects were left aside, by kind.
     pub ignored: BTreeMap<String, usize>,
+    /// What becomes of the workloads of the input if every constraint denies; absent where there is none.
+    pub workloads: Option<Counts>,
     /// Whether the input had the ClusterRole `cluster-admin`, which is assumed otherwise.
     pub cluster_admin_given: bool,
     /// What Gatekeeper does with a violation, but in the namespaces of the stages.
@@ -151,7 +154,7 @@ pub struct ReportOptions<'a> {
 /// The first release of Kubernetes without PodSecurityPolicy.
 const WITHOUT_PSP: Version = Version::new(1, 25);
 
-/// Reports a migration.
+/// Reports a migration; `workloads` is what becomes of those of the input, if it has any.
 pub fn report(
     inventory: &Inventory,
     bundle: &Bundle,
@@ -159,6 +162,7 @@ pub fn report(
     options: ReportOptions<'_>,
     diagnostics: Vec<Diagnostic>,
     advice: Advice,
+    workloads: Option<Counts>,
 ) -> Report {
     let enforcement_action = options.enforcement_action;
     let mut policies: Vec<PolicyReport> = bundle
@@ -195,8 +199,8 @@ pub fn report(
         })
         .collect();
     let hand_over = (options.kubernetes < WITHOUT_PSP).then(|| {
-        let names = inventory.namespaces.keys().cloned();
-        steps::hand_over(steps::namespaces(names, &stages, enforcement_action))
+        let names = inventory.namespace_names();
+        steps::hand_over(names.into_iter(), &stages, enforcement_action)
     });
     Report {
         api_version: API_VERSION,
@@ -204,6 +208,7 @@ pub fn report(
         summary: summary(inventory, bundle),
         read: inventory.read.clone(),
         ignored: inventory.ignored.clone(),
+        workloads,
         cluster_admin_given: inventory
             .roles
             .iter()
@@ -236,6 +241,7 @@ impl Report {
         let losses = loss_summaries(&self.losses, self.kubernetes);
         let by_direction = by_direction(&losses);
         let ledger_text = self.ledger.to_string();
+        let workloads_text = self.workloads.map(|it| it.to_string());
         let advised = !self.advice.is_empty();
         Ok(template.render(context! {
             remarks,
@@ -244,6 +250,7 @@ impl Report {
             loss_summaries => Serde(losses),
             labels => self.labels(),
             ledger_text,
+            workloads_text,
             ..Value::from(Serde(self))
         })?)
     }

@@ -138,6 +138,7 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
                 options,
                 diagnostics,
                 advice,
+                (!treatments.is_empty()).then(|| difference.counts()),
             ),
             difference: &difference,
             matrix: &Matrix::new(&inventory, &grants),

@@ -10,13 +10,14 @@ use crate::advice::advice;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::out_dir::{self, File, Writer};
 use crate::cli::{ExitStatus, Ui, enforcement, page};
+use crate::diff::workloads::Treatment;
 use crate::input::Inventory;
 use crate::loss::{Direction, Loss};
 use crate::manifest::Manifest;
 use crate::plan::{Bundle, EnforcementAction, NamespacePattern, PlanOptions, Stages, plan};
 use crate::render::layout::{self, HAND_OVER_NAME, Layout};
 use crate::render::{environment, render};
-use crate::report::difference::DifferenceReport;
+use crate::report::difference::{Counts, DifferenceReport};
 use crate::report::matrix::Matrix;
 use crate::report::page::Page;
 use crate::report::{Report, ReportOptions, report};
@@ -88,6 +89,21 @@ impl MigrateArgs {
             .strip_prefix(self.out_dir.as_ref()?);
         let below = below.ok()?.to_str()?;
         (!below.is_empty()).then(|| below.to_owned())
+    }
+
+    /// What becomes of the workloads, where a report wants to know it; only the page wants to know why.
+    fn treatments(
+        &self,
+        inventory: &Inventory,
+        manifests: &[Manifest],
+        losses: &[Loss],
+    ) -> anyhow::Result<Vec<Treatment>> {
+        match (&self.report_html, &self.out_dir) {
+            _ if inventory.workloads.is_empty() => Ok(Vec::new()),
+            (Some(_), _) => page::treatments(inventory, manifests, losses),
+            (None, Some(_)) => page::treatments(inventory, manifests, &[]),
+            (None, None) => Ok(Vec::new()),
+        }
     }
 
     /// # Errors
@@ -328,6 +344,8 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     let options = args.plan.report_options(&layout);
     let assumed = args.plan.as_assumed(&inventory);
     let advice = advice(&assumed, &bundle, &diagnostics);
+    let treatments = args.treatments(&assumed, &manifests, &bundle.losses)?;
+    let workloads = (!treatments.is_empty()).then(|| Counts::of(&treatments));
     let report = report(
         &inventory,
         &bundle,
@@ -335,10 +353,11 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
         options,
         diagnostics,
         advice,
+        workloads,
     );
     let mut html = match &args.report_html {
         None => None,
-        Some(_) => Some(html(&assumed, &grants, &report, &manifests)?),
+        Some(_) => Some(html(&assumed, &grants, &report, &treatments)?),
     };
     if let Some(directory) = &args.out_dir {
         let mut files = vec![
@@ -365,10 +384,12 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
                 .map(|it| File::new(it.path(), it.text)),
         );
         out_dir::write(directory, Writer::Migrate, &files, args.force)?;
+        let workloads = report.workloads.map(|it| format!(" {it}."));
         writeln!(
             ui.stderr,
-            "{} Read `{}` next.",
+            "{}{} Read `{}` next.",
             report.summary,
+            workloads.unwrap_or_default(),
             directory.join("REPORT.md").display()
         )?;
     } else {
@@ -403,13 +424,13 @@ fn html(
     inventory: &Inventory,
     grants: &[Grant],
     report: &Report,
-    manifests: &[Manifest],
+    treatments: &[Treatment],
 ) -> anyhow::Result<String> {
     let page = Page {
         report,
         difference: &DifferenceReport {
             changes: None,
-            treatments: &page::treatments(inventory, manifests, &report.losses)?,
+            treatments,
             losses: &report.losses,
         },
         matrix: &Matrix::new(inventory, grants),

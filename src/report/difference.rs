@@ -1,11 +1,13 @@
 //! What would change, for people and for machines.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::Value;
 
+use super::count;
 use crate::admission::Verdict;
 use crate::diff::workloads::{Fate, Treatment};
 use crate::diff::{Change, Kind};
@@ -62,7 +64,43 @@ pub struct Counts {
     pub not_judged: usize,
 }
 
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            workloads,
+            same,
+            forbidden,
+            now_forbidden,
+            newly_admitted,
+            stored_differently,
+            not_judged,
+        } = self;
+        let workloads = count(*workloads, "workload", "workloads");
+        write!(f, "{workloads}: {same} same")?;
+        if *forbidden > 0 {
+            write!(f, " ({forbidden} forbidden before as now)")?;
+        }
+        write!(
+            f,
+            ", {now_forbidden} now forbidden, {newly_admitted} newly admitted, {stored_differently} stored differently"
+        )?;
+        if *not_judged > 0 {
+            write!(f, ", {not_judged} not judged")?;
+        }
+        Ok(())
+    }
+}
+
 impl Counts {
+    /// Counts workloads by what becomes of them.
+    pub fn of(treatments: &[Treatment]) -> Self {
+        let mut res = Self::default();
+        for it in treatments {
+            res.add(it);
+        }
+        res
+    }
+
     fn add(&mut self, treatment: &Treatment) {
         self.workloads += 1;
         let answers = treatment.answers.as_ref();
@@ -91,11 +129,7 @@ impl DifferenceReport<'_> {
 
     /// Returns how many workloads there are of each fate.
     pub fn counts(&self) -> Counts {
-        let mut res = Counts::default();
-        for it in self.treatments {
-            res.add(it);
-        }
-        res
+        Counts::of(self.treatments)
     }
 
     /// The number of objects changed, added and removed.
@@ -131,27 +165,7 @@ impl DifferenceReport<'_> {
             ),
             None => "objects not compared".to_owned(),
         };
-        let Counts {
-            workloads,
-            same,
-            forbidden,
-            now_forbidden,
-            newly_admitted,
-            stored_differently,
-            not_judged,
-        } = self.counts();
-        let left = match not_judged {
-            0 => String::new(),
-            _ => format!(", {not_judged} not judged"),
-        };
-        let forbidden = match forbidden {
-            0 => String::new(),
-            _ => format!(" ({forbidden} forbidden before as now)"),
-        };
-        format!(
-            "diff: {objects}; {workloads} workload{}: {same} same{forbidden}, {now_forbidden} now forbidden, {newly_admitted} newly admitted, {stored_differently} stored differently{left}",
-            if workloads == 1 { "" } else { "s" }
-        )
+        format!("diff: {objects}; {}", self.counts())
     }
 
     /// Writes it for people: objects, workloads, who they belong to, and [`Self::footer`].
