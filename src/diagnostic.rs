@@ -22,7 +22,7 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "namespace-not-found",
-        "`--deny` or `--warn` has a namespace that occurs nowhere in the input. It may be misspelled, and then the one that you mean is enforced like the rest; if it is yet to come, nothing is wrong.",
+        "A namespace that you name occurs nowhere in the input. It may be misspelled: with `--deny` or `--warn` the one that you mean is then enforced like the rest, and `resolve` tells only what holds everywhere. If it is yet to come, nothing is wrong.",
     ),
     (
         "not-kubernetes",

@@ -32,6 +32,7 @@ use crate::api::policy::PodSecurityPolicy;
 use crate::api::rbac::{Binding, Role};
 use crate::diagnostic::{Diagnostic, Location};
 
+pub(crate) use decode::nearest;
 pub use excerpt::render_error;
 
 /// A text to read and what to call it in messages.

@@ -121,8 +121,10 @@ pub struct DefaultReport {
     pub location: String,
     /// What is written.
     pub value: serde_json::Value,
-    /// Where, in words.
-    pub namespaces: String,
+    /// Where, sorted; `*` stands for all.
+    pub namespaces: BTreeSet<String>,
+    /// Where not, sorted, of all; empty where they are named.
+    pub excluded_namespaces: BTreeSet<String>,
     /// In which pods there, as kubectl reads a selector of labels; in all where it is absent.
     pub labels: Option<String>,
     /// The PSPs whose default it is, sorted.
@@ -251,8 +253,14 @@ impl Report {
             labels => self.labels(),
             ledger_text,
             workloads_text,
+            reaches => self.reaches(),
             ..Value::from(Serde(self))
         })?)
+    }
+
+    /// The namespaces of each default, in words.
+    fn reaches(&self) -> Vec<String> {
+        self.defaults.iter().map(DefaultReport::reach).collect()
     }
 
     /// The labels that mutators act on, as kubectl reads them; nothing where there are none.
@@ -267,22 +275,34 @@ impl Report {
     }
 }
 
+impl DefaultReport {
+    /// The namespaces in words.
+    fn reach(&self) -> String {
+        match (self.namespaces.contains("*"), &self.excluded_namespaces) {
+            (false, _) => some_of(&self.namespaces),
+            (true, but) if but.is_empty() => "all".to_owned(),
+            (true, but) => format!("all but {}", some_of(but)),
+        }
+    }
+}
+
 fn default(mutator: &Mutator) -> DefaultReport {
     let mutation = &mutator.mutation;
     let place = match mutation.level {
         Level::Pod => "",
         Level::Containers => "containers and initContainers: ",
     };
+    let (namespaces, excluded_namespaces) = match &mutator.namespaces {
+        Namespaces::Only(names) => (names.clone(), BTreeSet::new()),
+        Namespaces::AllBut(names) => (BTreeSet::from(["*".to_owned()]), names.clone()),
+    };
     DefaultReport {
         mutator: mutator.name.clone(),
         field: mutator.field.to_owned(),
         location: format!("{place}{}", mutation.location),
         value: mutation.value.clone(),
-        namespaces: match &mutator.namespaces {
-            Namespaces::Only(names) => some_of(names),
-            Namespaces::AllBut(names) if names.is_empty() => "all".to_owned(),
-            Namespaces::AllBut(names) => format!("all but {}", some_of(names)),
-        },
+        namespaces,
+        excluded_namespaces,
         labels: mutator.labels.as_ref().map(ToString::to_string),
         policies: mutator.policies.clone(),
     }

@@ -175,8 +175,8 @@ fn an_edited_object_is_shown_line_by_line() {
     let file =
         "constraints.gatekeeper.sh.v1beta1.PodSecurityPolicyAdmission..pod-security-policies";
     for line in [
-        &format!("--- LIVE/{file}"),
-        &format!("+++ MERGED/{file}"),
+        &format!("--- WRITTEN/{file}"),
+        &format!("+++ NOW/{file}"),
         "-  enforcementAction: deny",
         "+  enforcementAction: dryrun",
     ] {
@@ -268,8 +268,8 @@ fn another_program_shows_the_texts_when_asked_to() {
         changed,
         ["-  enforcementAction: deny", "+  enforcementAction: dryrun"]
     );
-    assert!(run.stdout.contains("/LIVE-"), "{}", run.stdout);
-    assert!(run.stdout.contains("/MERGED-"), "{}", run.stdout);
+    assert!(run.stdout.contains("/WRITTEN-"), "{}", run.stdout);
+    assert!(run.stdout.contains("/NOW-"), "{}", run.stdout);
 
     for (program, words) in [
         ("/no/such/program", "could not run `/no/such/program`"),

@@ -16,7 +16,7 @@ use crate::manifest::Manifest;
 use crate::render::layout::Layout;
 use crate::render::{environment, render};
 use crate::report::ci;
-use crate::report::difference::{Detail, DifferenceReport};
+use crate::report::difference::{Against, Detail, DifferenceReport};
 use crate::report::matrix::Matrix;
 use crate::report::page::Page;
 use crate::report::report;
@@ -109,9 +109,14 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
     if assume_grant.is_some() {
         resolve::assume_everybody(&mut inventory);
     }
+    let against = match &args.out_dir {
+        Some(_) => Against::Directory,
+        None => Against::Cluster,
+    };
     let treatments = page::treatments(&inventory, &manifests, &bundle.losses)?;
     let difference = DifferenceReport {
         changes: changes.as_deref(),
+        against,
         treatments: &treatments,
         losses: &bundle.losses,
     };
@@ -170,7 +175,7 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
                 }
             } else {
                 let changes = difference.changes.unwrap_or_default();
-                show_with(&external, changes, ui)?;
+                show_with(&external, changes, against, ui)?;
                 Detail::Listed
             };
             difference.write_text(ui.stdout, detail)?;
@@ -226,19 +231,27 @@ fn compared_with(args: &DiffArgs) -> String {
 /// # Errors
 ///
 /// When it cannot be started, or ends with anything but 0 and 1.
-fn show_with(command: &str, changes: &[Change], ui: &mut Ui<'_>) -> anyhow::Result<()> {
+fn show_with(
+    command: &str,
+    changes: &[Change],
+    against: Against,
+    ui: &mut Ui<'_>,
+) -> anyhow::Result<()> {
     let mut words = command.split_whitespace();
     let program = words.next().unwrap_or_default();
     let context = || format!("{EXTERNAL_DIFF}: could not run `{program}`");
-    let sides = ["LIVE", "MERGED"].map(|side| {
+    let sides = against.sides().map(|side| {
         let prefix = format!("{side}-");
         tempfile::Builder::new().prefix(&prefix).tempdir()
     });
-    let [live, merged] = sides;
-    let (live, merged) = (live.with_context(context)?, merged.with_context(context)?);
+    let [old_side, new_side] = sides;
+    let (old_side, new_side) = (
+        old_side.with_context(context)?,
+        new_side.with_context(context)?,
+    );
     for change in changes {
         let (old, new) = change.texts();
-        for (directory, text) in [(&live, old), (&merged, new)] {
+        for (directory, text) in [(&old_side, old), (&new_side, new)] {
             if !text.is_empty() {
                 fs::write(directory.path().join(change.file_name()), text).with_context(context)?;
             }
@@ -249,7 +262,7 @@ fn show_with(command: &str, changes: &[Change], ui: &mut Ui<'_>) -> anyhow::Resu
     let status = Command::new(program)
         // As kubectl does, so that a value that works there works here.
         .args(words.filter(|it| is_plain(it)))
-        .args([live.path(), merged.path()])
+        .args([old_side.path(), new_side.path()])
         .stdin(Stdio::inherit())
         .status()
         .with_context(context)?;

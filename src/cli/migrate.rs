@@ -1,6 +1,7 @@
 //! `migrate`: everything to apply, and a report.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Component, PathBuf};
 
 use anyhow::bail;
@@ -10,6 +11,7 @@ use crate::advice::advice;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::out_dir::{self, File, Writer};
 use crate::cli::{ExitStatus, Ui, enforcement, page};
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::diff::workloads::Treatment;
 use crate::input::Inventory;
 use crate::loss::{Direction, Loss};
@@ -17,7 +19,7 @@ use crate::manifest::Manifest;
 use crate::plan::{Bundle, EnforcementAction, NamespacePattern, PlanOptions, Stages, plan};
 use crate::render::layout::{self, HAND_OVER_NAME, Layout};
 use crate::render::{environment, render};
-use crate::report::difference::{Counts, DifferenceReport};
+use crate::report::difference::{Against, Counts, DifferenceReport};
 use crate::report::matrix::Matrix;
 use crate::report::page::Page;
 use crate::report::{Report, ReportOptions, report};
@@ -409,14 +411,37 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     for loss in &looser {
         writeln!(ui.stderr, "{loss}")?;
     }
-    let warned = files::tell(&report.diagnostics, ui)?;
-    Ok(
-        if (args.strict && warned) || (!looser.is_empty() && !args.allow_looser) {
-            ExitStatus::Found
-        } else {
-            ExitStatus::Done
-        },
-    )
+    files::tell(&report.diagnostics, ui)?;
+    let mut res = ExitStatus::Done;
+    if !looser.is_empty() && !args.allow_looser {
+        writeln!(
+            ui.stderr,
+            "exit code 1, because Gatekeeper will admit what PodSecurityPolicy forbids: {} of the losses are looser; `--allow-looser` puts up with that",
+            looser.len()
+        )?;
+        res = ExitStatus::Found;
+    }
+    if args.strict
+        && let Some(warnings) = warnings(&report.diagnostics)
+    {
+        writeln!(ui.stderr, "exit code 1, because of `--strict`: {warnings}")?;
+        res = ExitStatus::Found;
+    }
+    Ok(res)
+}
+
+/// How many warnings there are, by code; nothing where there is none.
+fn warnings(diagnostics: &[Diagnostic]) -> Option<String> {
+    let mut by_code = BTreeMap::<&str, usize>::new();
+    for it in diagnostics {
+        if it.severity == Severity::Warning {
+            *by_code.entry(it.code).or_default() += 1;
+        }
+    }
+    let (all, codes) = (by_code.values().sum::<usize>(), by_code.iter());
+    let codes: Vec<String> = codes.map(|(code, n)| format!("{n} {code}")).collect();
+    let warnings = if all == 1 { "warning" } else { "warnings" };
+    (all > 0).then(|| format!("{all} {warnings}: {}", codes.join(", ")))
 }
 
 /// Returns the report as a page, with what becomes of each workload.
@@ -430,6 +455,7 @@ fn html(
         report,
         difference: &DifferenceReport {
             changes: None,
+            against: Against::Directory,
             treatments,
             losses: &report.losses,
         },

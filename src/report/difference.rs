@@ -19,11 +19,32 @@ mod ci;
 mod json;
 mod unified;
 
+/// What manifests are compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Against {
+    /// What an earlier run wrote into a directory.
+    Directory,
+    /// What a cluster runs.
+    Cluster,
+}
+
+impl Against {
+    /// What the old and the new side are called; kubectl's words where there is a cluster.
+    pub fn sides(self) -> [&'static str; 2] {
+        match self {
+            Self::Directory => ["WRITTEN", "NOW"],
+            Self::Cluster => ["LIVE", "MERGED"],
+        }
+    }
+}
+
 /// Everything that a comparison has to say.
 #[derive(Clone, Debug)]
 pub struct DifferenceReport<'a> {
     /// The objects that are not the same; absent where no manifests were compared.
     pub changes: Option<&'a [Change]>,
+    /// What they are not the same as.
+    pub against: Against,
     /// What becomes of each workload.
     pub treatments: &'a [Treatment],
     /// The losses that [`Treatment::explained_by`] counts in.
@@ -176,7 +197,7 @@ impl DifferenceReport<'_> {
     pub fn write_text(&self, out: &mut dyn Write, detail: Detail) -> io::Result<()> {
         for change in self.changes.unwrap_or_default() {
             if let Detail::Full { color } = detail {
-                write_unified(out, change, color)?;
+                write_unified(out, change, self.against, color)?;
             }
         }
         if let (Some(changes), Detail::Listed | Detail::Summary) = (self.changes, detail) {
