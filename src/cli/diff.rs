@@ -66,23 +66,23 @@ pub(crate) struct DiffArgs {
 const EXAMPLES: &str = "\
 Examples:
   # What would change if `migrate` wrote that directory again?
-  psp2gatekeeper diff -f cluster.yaml --out-dir gatekeeper
+  psp2gatekeeper diff -f cluster --out-dir gatekeeper
 
   # What would change in the cluster, and after its upgrade, with the policies of a snapshot?
   psp2gatekeeper diff --live
-  psp2gatekeeper diff --live -f snapshot
+  psp2gatekeeper diff --live -f cluster
 
   # Which of the workloads would Gatekeeper forbid?
-  psp2gatekeeper diff -f cluster.yaml -f workloads.yaml
+  psp2gatekeeper diff -f cluster -f workloads.yaml
 
   # As a page for a browser
-  psp2gatekeeper diff -f cluster.yaml --report-html changes.html
+  psp2gatekeeper diff -f cluster --report-html changes.html
 
   # In a pipeline, which may go on
-  psp2gatekeeper diff -f cluster.yaml -o junit --exit-zero > diff.xml
+  psp2gatekeeper diff -f cluster -o junit --exit-zero > diff.xml
 
   # With another program; it gets two directories, as of `kubectl diff`
-  KUBECTL_EXTERNAL_DIFF=meld psp2gatekeeper diff -f cluster.yaml --out-dir gatekeeper
+  KUBECTL_EXTERNAL_DIFF=meld psp2gatekeeper diff -f cluster --out-dir gatekeeper
 
 Exit codes: 0 done, and there is no difference; 1 there is one; 2 could not be done.";
 

@@ -308,10 +308,11 @@ Examples:
   psp2gatekeeper snapshot --out-dir cluster
   psp2gatekeeper migrate -f cluster --out-dir gatekeeper
 
-  # Enforce in two namespaces, and warn in some more
-  psp2gatekeeper migrate -f cluster --deny shop,tools --warn 'team-*' --out-dir gatekeeper
   # The same with a page for a browser, which tells what becomes of each workload
   psp2gatekeeper migrate -f cluster --out-dir gatekeeper --report-html gatekeeper/REPORT.html
+
+  # Enforce in two namespaces, and warn in some more
+  psp2gatekeeper migrate -f cluster --deny shop,tools --warn 'team-*' --out-dir gatekeeper
 
   # The same from the cluster of the current context of kubectl
   psp2gatekeeper migrate --live --out-dir gatekeeper

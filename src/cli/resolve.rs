@@ -43,10 +43,10 @@ pub(crate) struct ResolveArgs {
 const EXAMPLES: &str = "\
 Examples:
   # Everything that is granted
-  psp2gatekeeper resolve -f cluster.yaml
+  psp2gatekeeper resolve -f cluster
 
   # What a pod of a service account may use when a user creates it
-  psp2gatekeeper resolve -f cluster.yaml -n shop --serviceaccount web --as alice --as-group system:authenticated
+  psp2gatekeeper resolve -f cluster -n shop --serviceaccount web --as alice --as-group developers
 
 Exit codes: 0 done; 2 could not be done.";
 

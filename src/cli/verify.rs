@@ -89,17 +89,19 @@ enum Enforcement {
 const EXAMPLES: &str = "\
 Examples:
   # Would the output decide as the PodSecurityPolicies do?
-  psp2gatekeeper verify -f cluster.yaml
+  psp2gatekeeper verify -f cluster
 
   # Does this directory, which people have edited, for the pods that run?
   kubectl get pods -A -o json > pods.json
-  psp2gatekeeper verify -f cluster.yaml --pods pods.json --manifests gatekeeper --enforcement-action deny
+  psp2gatekeeper verify -f cluster --pods pods.json --manifests gatekeeper \\
+    --enforcement-action deny
 
   # In a pipeline, for code scanning
-  psp2gatekeeper verify -f cluster.yaml --manifests gatekeeper -o sarif > verify.sarif
+  psp2gatekeeper verify -f cluster --manifests gatekeeper --enforcement-action deny \\
+    -o sarif > verify.sarif
 
   # A million more questions, and what is found as files
-  psp2gatekeeper verify -f cluster.yaml --requests 1000000 --seed 7 --save findings
+  psp2gatekeeper verify -f cluster --requests 1000000 --seed 7 --save findings
 
 Exit codes: 0 every difference is declared; 1 there is a finding; 2 could not be done, or something cannot be evaluated.";
 
