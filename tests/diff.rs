@@ -439,6 +439,10 @@ fn the_report_counts_workloads_as_the_preview_does() {
     place
         .run("diff", &["--no-mutators"])
         .footer(1, &format!("diff: objects not compared; {expected}"));
+    let listed = place.run("diff", &["--no-mutators"]).stdout;
+    let line = "\n  Deployment shop/root, service account root: restricted: ";
+    assert!(listed.contains(line), "{listed}");
+    assert_eq!(listed.matches("\nForbidden before as now: ").count(), 1);
     let report = fs::read_to_string(place.path("out/REPORT.md")).expect("it is there");
     assert!(report.contains(&format!("\n**{expected}.**\n")), "{report}");
     let report = fs::read_to_string(place.path("out/report.json")).expect("it is there");

@@ -124,12 +124,7 @@ impl Counts {
 
     fn add(&mut self, treatment: &Treatment) {
         self.workloads += 1;
-        let answers = treatment.answers.as_ref();
-        if treatment.fate == Fate::Same
-            && answers.is_some_and(|it| matches!(it.psp, Verdict::Forbidden { .. }))
-        {
-            self.forbidden += 1;
-        }
+        self.forbidden += usize::from(treatment.refused_as_before().is_some());
         *match treatment.fate {
             Fate::Same => &mut self.same,
             Fate::NowForbidden => &mut self.now_forbidden,
@@ -209,6 +204,7 @@ impl DifferenceReport<'_> {
             for (fate, title) in SECTIONS {
                 self.write_section(out, fate, title)?;
             }
+            self.write_forbidden(out)?;
         }
         self.write_matrix(out)?;
         writeln!(out, "{}", self.footer())
@@ -225,6 +221,30 @@ impl DifferenceReport<'_> {
         }
         writeln!(out, "\n{title}")?;
         own.try_for_each(|it| self.write_treatment(out, it))
+    }
+
+    /// Writes a line for each of those that neither admits, with the first reason of PSP.
+    fn write_forbidden(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut own = self
+            .treatments
+            .iter()
+            .filter_map(|it| Some((it, it.refused_as_before()?)))
+            .peekable();
+        if own.peek().is_none() {
+            return Ok(());
+        }
+        writeln!(
+            out,
+            "\nForbidden before as now: neither lets these in; of those that run, the input lacks what lets them\n"
+        )?;
+        own.try_for_each(|(it, why)| {
+            let account = it.request.pod.service_account_name();
+            writeln!(
+                out,
+                "  {} {}/{}, service account {account}: {why}",
+                it.kind, it.namespace, it.name
+            )
+        })
     }
 
     fn write_treatment(&self, out: &mut dyn Write, treatment: &Treatment) -> io::Result<()> {
