@@ -69,6 +69,10 @@ pub const CODES: &[(&str, &str)] = &[
         "An API server drops a field that it does not know. If it is misspelled, the policy has never done what its author meant; mend it and run again.",
     ),
     (
+        "unknown-workload",
+        "An object has a pod template, as a Rollout of Argo or a Service of Knative have, but only what Kubernetes itself makes pods of is known, or the version is misspelled. Constraint and mutators reach its pods all the same; but `diff`, `bake` and the report do not tell what becomes of them. Give the pods or ReplicaSets that its controller made.",
+    ),
+    (
         "unusable-policy",
         "An API server stores the policy, and the admission plugin skips it, because a strategy lacks what it needs, such as `MustRunAs` without ranges. Nobody can use it, in the cluster as here.",
     ),

@@ -11,7 +11,7 @@ use crate::input::Inventory;
 use crate::loss::Loss;
 use crate::psp::{PspAdmission, Trial};
 use crate::rbac::service_account_user;
-use crate::requests::{creator, prepare};
+use crate::requests::{creator, own_pod, prepare};
 use crate::resolve::Grant;
 
 /// Both answers to a request.
@@ -185,7 +185,14 @@ pub fn request(
             };
             Ok(prepare(inventory, request))
         }
-        Some(kind) => Err(format!("a {kind} is neither a Pod nor an AdmissionReview")),
+        Some(kind) => {
+            let mut why = format!("a {kind} is neither a Pod nor an AdmissionReview");
+            let object = Value::Object(object.clone());
+            if own_pod(&object).is_some() {
+                why += "; `diff -f` tells what becomes of its pods";
+            }
+            Err(why)
+        }
         None => Err("it has no `kind`; a Pod or an AdmissionReview is expected".to_owned()),
     }
 }

@@ -638,6 +638,14 @@ fn what_is_no_request_does_not_keep_others_from_their_answer() {
     ] {
         assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
     }
+    let workloads = format!("{CLUSTER}/workloads.yaml");
+    let run = psp2gatekeeper(&["review", "-f", CLUSTER, "--requests", &workloads]);
+    for part in [
+        "a Namespace is neither a Pod nor an AdmissionReview\n",
+        "a Deployment is neither a Pod nor an AdmissionReview; `diff -f` tells what becomes of its pods\n",
+    ] {
+        assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+    }
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(crate) struct ReviewArgs {
     #[arg(long, required = true, visible_alias = "pods", value_name = "PATH")]
     requests: Vec<PathBuf>,
 
-    /// Who creates the Pods; without it the controller of what a Pod belongs to, else that of ReplicaSets.
+    /// Who creates the Pods; without it the controller of what a Pod belongs to, else that of a `ReplicaSet`.
     #[arg(long = "as", value_name = "USER")]
     as_user: Option<String>,
 

@@ -97,7 +97,7 @@ fn controller(kind: &str) -> Option<UserInfo> {
 }
 
 /// Returns who is taken to create a pod: the controller of what it belongs to, the kubelet where that is a node, and else the
-/// controller of ReplicaSets, which creates most pods.
+/// controller of `ReplicaSet`s, which creates most pods.
 pub fn creator(pod: &Pod) -> UserInfo {
     known_creator(pod).unwrap_or_else(replica_set_controller)
 }
