@@ -145,7 +145,7 @@ fn the_examples_of_the_help_can_be_run_and_are_not_wrapped() {
         let shown = shown.split("\nExit codes: ").next().unwrap_or_default();
         let shown = shown.replace("\\\n", " ");
         let lines = shown.lines().filter(|it| !it.is_empty());
-        let lines: Vec<&str> = lines.map(|it| it.trim_start()).collect();
+        let lines: Vec<&str> = lines.map(str::trim_start).collect();
         for line in &lines {
             let begins = [
                 "# ",
