@@ -32,6 +32,7 @@ fn run(arguments: &[&str]) {
         stderr: &mut sink(),
         color: false,
         color_stdout: false,
+        progress: false,
     };
     let arguments = ["psp2gatekeeper"].iter().chain(arguments);
     let code = cli::run(arguments.map(OsString::from), &mut ui);

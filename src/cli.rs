@@ -114,6 +114,8 @@ pub struct Ui<'a> {
     pub color: bool,
     /// Whether the product may be colored.
     pub color_stdout: bool,
+    /// Whether somebody looks at stderr who wants to see that it goes on.
+    pub progress: bool,
 }
 
 /// Runs the program with the arguments and streams of the process.
@@ -124,6 +126,7 @@ pub fn main() -> ExitCode {
         stderr: &mut io::stderr().lock(),
         color: may_color && io::stderr().is_terminal(),
         color_stdout: may_color && io::stdout().is_terminal(),
+        progress: io::stderr().is_terminal(),
     };
     ExitCode::from(run(std::env::args_os(), &mut ui))
 }

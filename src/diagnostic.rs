@@ -22,7 +22,7 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "namespace-not-found",
-        "`--deny` or `--warn` has a namespace that occurs nowhere in the input. It may be misspelled, and then the one that you mean is enforced like the rest; if it is yet to come, nothing is wrong.",
+        "A namespace that you name occurs nowhere in the input. It may be misspelled: with `--deny` or `--warn` the one that you mean is then enforced like the rest, and `resolve` tells only what holds everywhere. If it is yet to come, nothing is wrong.",
     ),
     (
         "not-kubernetes",
@@ -67,6 +67,10 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "unknown-field",
         "An API server drops a field that it does not know. If it is misspelled, the policy has never done what its author meant; mend it and run again.",
+    ),
+    (
+        "unknown-workload",
+        "An object has a pod template, as a Rollout of Argo or a Service of Knative have, but only what Kubernetes itself makes pods of is known, or the version is misspelled. Constraint and mutators reach its pods all the same; but `diff`, `bake` and the report do not tell what becomes of them. Give the pods or ReplicaSets that its controller made.",
     ),
     (
         "unusable-policy",

@@ -24,7 +24,7 @@ mod tests;
 mod validation;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -32,6 +32,7 @@ use crate::api::policy::PodSecurityPolicy;
 use crate::api::rbac::{Binding, Role};
 use crate::diagnostic::{Diagnostic, Location};
 
+pub(crate) use decode::nearest;
 pub use excerpt::render_error;
 
 /// A text to read and what to call it in messages.
@@ -66,6 +67,24 @@ pub struct Inventory {
     pub read: BTreeMap<String, usize>,
     /// How many objects were left aside because their kind does not matter here, by kind.
     pub ignored: BTreeMap<String, usize>,
+}
+
+impl Inventory {
+    /// Returns the namespaces that are in the input, by themselves or because an object is in one or names a service account there.
+    pub fn namespace_names(&self) -> BTreeSet<&str> {
+        let roles = self.roles.iter().map(|it| &it.namespace);
+        let bindings = self.bindings.iter().map(|it| &it.namespace);
+        let subjects = self.bindings.iter().flat_map(|it| &it.subjects);
+        roles
+            .chain(bindings)
+            .chain(subjects.map(|it| &it.namespace))
+            .flatten()
+            .chain(self.namespaces.keys())
+            .chain(self.service_accounts.keys().map(|it| &it.0))
+            .chain(self.workloads.iter().map(|it| &it.namespace))
+            .map(String::as_str)
+            .collect()
+    }
 }
 
 /// A PSP that an API server stores and the plugin skips.

@@ -6,6 +6,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
+use difference::Counts;
 use losses::{by_direction, loss_summaries, some_of};
 
 use crate::advice::Advice;
@@ -51,6 +52,8 @@ pub struct Report {
     pub read: BTreeMap<String, usize>,
     /// How many objects were left aside, by kind.
     pub ignored: BTreeMap<String, usize>,
+    /// What becomes of the workloads of the input if every constraint denies; absent where there is none.
+    pub workloads: Option<Counts>,
     /// Whether the input had the ClusterRole `cluster-admin`, which is assumed otherwise.
     pub cluster_admin_given: bool,
     /// What Gatekeeper does with a violation, but in the namespaces of the stages.
@@ -118,8 +121,10 @@ pub struct DefaultReport {
     pub location: String,
     /// What is written.
     pub value: serde_json::Value,
-    /// Where, in words.
-    pub namespaces: String,
+    /// Where, sorted; `*` stands for all.
+    pub namespaces: BTreeSet<String>,
+    /// Where not, sorted, of all; empty where they are named.
+    pub excluded_namespaces: BTreeSet<String>,
     /// In which pods there, as kubectl reads a selector of labels; in all where it is absent.
     pub labels: Option<String>,
     /// The PSPs whose default it is, sorted.
@@ -151,7 +156,7 @@ pub struct ReportOptions<'a> {
 /// The first release of Kubernetes without PodSecurityPolicy.
 const WITHOUT_PSP: Version = Version::new(1, 25);
 
-/// Reports a migration.
+/// Reports a migration; `workloads` is what becomes of those of the input, if it has any.
 pub fn report(
     inventory: &Inventory,
     bundle: &Bundle,
@@ -159,6 +164,7 @@ pub fn report(
     options: ReportOptions<'_>,
     diagnostics: Vec<Diagnostic>,
     advice: Advice,
+    workloads: Option<Counts>,
 ) -> Report {
     let enforcement_action = options.enforcement_action;
     let mut policies: Vec<PolicyReport> = bundle
@@ -195,8 +201,8 @@ pub fn report(
         })
         .collect();
     let hand_over = (options.kubernetes < WITHOUT_PSP).then(|| {
-        let names = inventory.namespaces.keys().cloned();
-        steps::hand_over(steps::namespaces(names, &stages, enforcement_action))
+        let names = inventory.namespace_names();
+        steps::hand_over(names.into_iter(), &stages, enforcement_action)
     });
     Report {
         api_version: API_VERSION,
@@ -204,6 +210,7 @@ pub fn report(
         summary: summary(inventory, bundle),
         read: inventory.read.clone(),
         ignored: inventory.ignored.clone(),
+        workloads,
         cluster_admin_given: inventory
             .roles
             .iter()
@@ -236,6 +243,7 @@ impl Report {
         let losses = loss_summaries(&self.losses, self.kubernetes);
         let by_direction = by_direction(&losses);
         let ledger_text = self.ledger.to_string();
+        let workloads_text = self.workloads.map(|it| it.to_string());
         let advised = !self.advice.is_empty();
         Ok(template.render(context! {
             remarks,
@@ -244,8 +252,15 @@ impl Report {
             loss_summaries => Serde(losses),
             labels => self.labels(),
             ledger_text,
+            workloads_text,
+            reaches => self.reaches(),
             ..Value::from(Serde(self))
         })?)
+    }
+
+    /// The namespaces of each default, in words.
+    fn reaches(&self) -> Vec<String> {
+        self.defaults.iter().map(DefaultReport::reach).collect()
     }
 
     /// The labels that mutators act on, as kubectl reads them; nothing where there are none.
@@ -260,22 +275,34 @@ impl Report {
     }
 }
 
+impl DefaultReport {
+    /// The namespaces in words.
+    fn reach(&self) -> String {
+        match (self.namespaces.contains("*"), &self.excluded_namespaces) {
+            (false, _) => some_of(&self.namespaces),
+            (true, but) if but.is_empty() => "all".to_owned(),
+            (true, but) => format!("all but {}", some_of(but)),
+        }
+    }
+}
+
 fn default(mutator: &Mutator) -> DefaultReport {
     let mutation = &mutator.mutation;
     let place = match mutation.level {
         Level::Pod => "",
         Level::Containers => "containers and initContainers: ",
     };
+    let (namespaces, excluded_namespaces) = match &mutator.namespaces {
+        Namespaces::Only(names) => (names.clone(), BTreeSet::new()),
+        Namespaces::AllBut(names) => (BTreeSet::from(["*".to_owned()]), names.clone()),
+    };
     DefaultReport {
         mutator: mutator.name.clone(),
         field: mutator.field.to_owned(),
         location: format!("{place}{}", mutation.location),
         value: mutation.value.clone(),
-        namespaces: match &mutator.namespaces {
-            Namespaces::Only(names) => some_of(names),
-            Namespaces::AllBut(names) if names.is_empty() => "all".to_owned(),
-            Namespaces::AllBut(names) => format!("all but {}", some_of(names)),
-        },
+        namespaces,
+        excluded_namespaces,
         labels: mutator.labels.as_ref().map(ToString::to_string),
         policies: mutator.policies.iter().cloned().collect(),
     }

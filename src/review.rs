@@ -11,7 +11,7 @@ use crate::input::Inventory;
 use crate::loss::Loss;
 use crate::psp::{PspAdmission, Trial};
 use crate::rbac::service_account_user;
-use crate::requests::{self, prepare};
+use crate::requests::{creator, own_pod, prepare};
 use crate::resolve::Grant;
 
 /// Both answers to a request.
@@ -156,8 +156,7 @@ pub fn routes(grants: &[Grant], request: &AdmissionRequest, policy: &str) -> Vec
 /// Returns the request that an object of the user's stands for.
 ///
 /// An AdmissionReview of `admission.k8s.io` says all of it; its pods are taken as admission sees them.
-/// A pod is a CREATE by `asker`, or else by the controller that would create it, and is brought into the form that admission
-/// sees.
+/// A pod is a CREATE by `asker`, or else by its [`creator`], and is brought into the form that admission sees.
 ///
 /// # Errors
 ///
@@ -177,7 +176,7 @@ pub fn request(
         },
         Some("Pod") => {
             let pod = Pod(object);
-            let user_info = asker.cloned().unwrap_or_else(|| controller(&pod));
+            let user_info = asker.cloned().unwrap_or_else(|| creator(&pod));
             let request = AdmissionRequest {
                 uid: pod.name().to_owned(),
                 user_info,
@@ -186,7 +185,14 @@ pub fn request(
             };
             Ok(prepare(inventory, request))
         }
-        Some(kind) => Err(format!("a {kind} is neither a Pod nor an AdmissionReview")),
+        Some(kind) => {
+            let mut why = format!("a {kind} is neither a Pod nor an AdmissionReview");
+            let object = Value::Object(object.clone());
+            if own_pod(&object).is_some() {
+                why += "; `diff -f` tells what becomes of its pods";
+            }
+            Err(why)
+        }
         None => Err("it has no `kind`; a Pod or an AdmissionReview is expected".to_owned()),
     }
 }
@@ -230,18 +236,4 @@ fn of_admission_review(mut request: Map<String, Value>) -> Result<AdmissionReque
         pod: new,
         old_pod,
     })
-}
-
-/// Returns the identity of the controller that creates such pods: that of the pod's owner, else of a ReplicaSet.
-fn controller(pod: &Pod) -> UserInfo {
-    let owner = pod
-        .get(&["metadata", "ownerReferences"])
-        .and_then(Value::as_array)
-        .and_then(|it| it.first())
-        .and_then(|it| it.get("kind"))
-        .and_then(Value::as_str);
-    let known = owner.and_then(requests::controller);
-    known
-        .or_else(|| requests::controller("ReplicaSet"))
-        .unwrap_or_default()
 }

@@ -328,14 +328,17 @@ fn what_cannot_be_read_is_named() {
 }
 
 #[test]
-fn strict_tells_of_warnings_by_the_exit_code_alone() {
+fn strict_ends_with_another_exit_code_and_says_why() {
     let (_directory, input) = workplace();
     let lax = psp2gatekeeper(&["migrate", "-f", text(&input)]).succeeded();
     assert!(lax.stderr.contains("warning["), "{}", lax.stderr);
     let strict = psp2gatekeeper(&["migrate", "-f", text(&input), "--strict"]);
     assert_eq!(strict.code, 1);
     assert_eq!(strict.stdout, lax.stdout);
-    assert_eq!(strict.stderr, lax.stderr);
+    let why = format!("{}exit code 1, because of `--strict`: ", lax.stderr);
+    let counts = strict.stderr.strip_prefix(&why).expect("it says why");
+    let told = lax.stderr.matches("warning[").count();
+    assert!(counts.starts_with(&format!("{told} warning")), "{counts}");
     let clean = psp2gatekeeper(&["migrate", "-f", CLUSTER, "--strict"]);
     assert_eq!(clean.code, 0, "{}", clean.stderr);
 }
@@ -500,6 +503,28 @@ fn resolve_narrows_down_to_who_asks_for_what() {
 }
 
 #[test]
+fn resolve_knows_which_namespaces_the_input_knows() {
+    let resolve =
+        |namespace: &str| psp2gatekeeper(&["resolve", "-f", CLUSTER, "-n", namespace]).succeeded();
+    let run = resolve("monitorng");
+    assert!(run.stdout.contains("restricted"), "{}", run.stdout);
+    assert!(
+        run.stderr.contains("note[namespace-not-found]: ")
+            && run.stderr.ends_with("; the nearest name is `monitoring`\n"),
+        "{}",
+        run.stderr
+    );
+    let run = resolve("something-else");
+    assert!(run.stderr.contains("`something-else`"), "{}", run.stderr);
+    assert!(!run.stderr.contains("nearest"), "{}", run.stderr);
+    // The last one has no object of its own, but a binding.
+    for namespace in ["monitoring", "shop", "kube-system"] {
+        let run = resolve(namespace);
+        assert!(!run.stderr.contains("not-found"), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn the_table_of_resolve_has_nothing_that_a_terminal_obeys() {
     let input = r#"{"apiVersion": "v1", "kind": "List", "items": [
         {"apiVersion": "policy/v1beta1", "kind": "PodSecurityPolicy", "metadata": {"name": "open"},
@@ -610,6 +635,14 @@ fn what_is_no_request_does_not_keep_others_from_their_answer() {
         "`-`: object 2: a Service is neither",
         "object 3: `request.userInfo`",
         "2 objects have no answer",
+    ] {
+        assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+    }
+    let workloads = format!("{CLUSTER}/workloads.yaml");
+    let run = psp2gatekeeper(&["review", "-f", CLUSTER, "--requests", &workloads]);
+    for part in [
+        "a Namespace is neither a Pod nor an AdmissionReview\n",
+        "a Deployment is neither a Pod nor an AdmissionReview; `diff -f` tells what becomes of its pods\n",
     ] {
         assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
     }

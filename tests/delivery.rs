@@ -397,6 +397,49 @@ fn the_plugin_steps_aside_where_the_policy_is_bound() {
     }
 }
 
+/// The first two columns of the table that tells where namespaces stand.
+fn standing(out: &TempDir) -> Vec<(String, String)> {
+    let report = fs::read_to_string(out.path().join("clusters/out/REPORT.md"));
+    let report = report.expect("it is there");
+    let (_, table) = report
+        .split_once("\n| Namespace | Enforcement action | Next |\n|---|---|---|\n")
+        .expect("there is a table");
+    let rows = table.lines().take_while(|it| it.starts_with('|'));
+    let cells = rows.map(|it| {
+        it.split('|')
+            .map(|it| it.replace('`', "").trim().to_owned())
+    });
+    let first = cells.map(|mut it| (it.nth(1), it.next()));
+    first
+        .map(|(namespace, action)| (namespace.unwrap_or_default(), action.unwrap_or_default()))
+        .collect()
+}
+
+#[test]
+fn the_hand_over_leaves_no_namespace_out() {
+    let rows = |expected: &[(&str, &str)]| -> Vec<(String, String)> {
+        let owned = |(namespace, action): &(&str, &str)| ((*namespace).into(), (*action).into());
+        expected.iter().map(owned).collect()
+    };
+    let out = migrate(&[]);
+    // The first of them is named by a binding alone.
+    let names = ["kube-system", "monitoring", "shop"].map(|it| (it, "dryrun"));
+    let all = [&names[..], &[("every other", "dryrun")]].concat();
+    assert_eq!(standing(&out), rows(&all));
+    let out = migrate(&["--deny", "shop,team-*", "--warn", "monitoring"]);
+    let expected = [
+        ("kube-system", "dryrun"),
+        ("monitoring", "warn"),
+        ("shop", "deny"),
+        ("every other team-*", "deny"),
+        ("every other", "dryrun"),
+    ];
+    assert_eq!(standing(&out), rows(&expected));
+    let out = migrate(&["--deny", "*"]);
+    let last = standing(&out).pop();
+    assert_eq!(last, rows(&[("every other", "deny")]).pop());
+}
+
 #[test]
 fn where_there_is_no_plugin_nothing_is_handed_over() {
     let out = migrate(&["--kubernetes-version", "1.25"]);

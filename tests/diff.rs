@@ -175,8 +175,8 @@ fn an_edited_object_is_shown_line_by_line() {
     let file =
         "constraints.gatekeeper.sh.v1beta1.PodSecurityPolicyAdmission..pod-security-policies";
     for line in [
-        &format!("--- LIVE/{file}"),
-        &format!("+++ MERGED/{file}"),
+        &format!("--- WRITTEN/{file}"),
+        &format!("+++ NOW/{file}"),
         "-  enforcementAction: deny",
         "+  enforcementAction: dryrun",
     ] {
@@ -268,8 +268,8 @@ fn another_program_shows_the_texts_when_asked_to() {
         changed,
         ["-  enforcementAction: deny", "+  enforcementAction: dryrun"]
     );
-    assert!(run.stdout.contains("/LIVE-"), "{}", run.stdout);
-    assert!(run.stdout.contains("/MERGED-"), "{}", run.stdout);
+    assert!(run.stdout.contains("/WRITTEN-"), "{}", run.stdout);
+    assert!(run.stdout.contains("/NOW-"), "{}", run.stdout);
 
     for (program, words) in [
         ("/no/such/program", "could not run `/no/such/program`"),
@@ -390,6 +390,68 @@ fn what_belongs_to_a_workload_is_not_asked_for_again() {
         1,
         "diff: objects not compared; 2 workloads: 1 same, 1 now forbidden, 0 newly admitted, 0 stored differently",
     );
+}
+
+#[test]
+fn a_bare_pod_is_created_by_the_same_here_and_in_a_review() {
+    let pod = |name: &str, owner: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{namespace: shop, name: {name}{owner}}}\nspec: {{nodeName: n1, containers: [{{name: c, image: c}}]}}\n"
+        )
+    };
+    let owners = |list: &str| format!(", ownerReferences: [{list}]");
+    let second = "{kind: Group, name: g}, {kind: StatefulSet, name: db, controller: true}";
+    for (pod, creator) in [
+        (pod("bare", ""), "kube-system:replicaset-controller"),
+        (
+            pod("db-0", &owners(second)),
+            "kube-system:statefulset-controller",
+        ),
+        (
+            pod("etcd", &owners("{kind: Node, name: n1}")),
+            "system:node:n1",
+        ),
+    ] {
+        let place = Place::new(std::slice::from_ref(&pod));
+        fs::write(place.path("pod.yaml"), &pod).expect("it can be written");
+        let json = place.run("diff", &["-o", "json"]).stdout;
+        let json: Value = serde_json::from_str(&json).expect("it is JSON");
+        let user = &json["workloads"][0]["userInfo"]["username"];
+        let user = user.as_str().expect("somebody creates it");
+        assert!(user.ends_with(creator), "{user}");
+        let review = place.run("review", &["--requests", &place.text("pod.yaml")]);
+        let words = format!("  {user} would create it, ");
+        assert!(review.stdout.contains(&words), "{}", review.stdout);
+    }
+}
+
+#[test]
+fn the_report_counts_workloads_as_the_preview_does() {
+    let place = Place::new(&[
+        deployment("web", "shop", DROPS),
+        deployment("silent", "shop", SILENT),
+        deployment("root", "shop", PRIVILEGED),
+    ]);
+    let options = ["--no-mutators", "--out-dir", &place.text("out")];
+    let run = place.run("migrate", &options);
+    let expected = "3 workloads: 2 same (1 forbidden before as now), 1 now forbidden, 0 newly admitted, 0 stored differently";
+    assert!(run.stderr.contains(expected), "{}", run.stderr);
+    place
+        .run("diff", &["--no-mutators"])
+        .footer(1, &format!("diff: objects not compared; {expected}"));
+    let listed = place.run("diff", &["--no-mutators"]).stdout;
+    let line = "\n  Deployment shop/root, service account root: restricted: ";
+    assert!(listed.contains(line), "{listed}");
+    assert_eq!(listed.matches("\nForbidden before as now: ").count(), 1);
+    let report = fs::read_to_string(place.path("out/REPORT.md")).expect("it is there");
+    assert!(report.contains(&format!("\n**{expected}.**\n")), "{report}");
+    let report = fs::read_to_string(place.path("out/report.json")).expect("it is there");
+    let report: Value = serde_json::from_str(&report).expect("it is JSON");
+    assert_eq!(report["workloads"]["forbidden"], 1);
+    assert_eq!(report["workloads"]["nowForbidden"], 1);
+    // Where there is none, nothing is counted.
+    let run = Place::new(&[]).run("migrate", &options);
+    assert!(!run.stderr.contains("workload"), "{}", run.stderr);
 }
 
 #[test]

@@ -7,8 +7,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A report of a golden case, in both forms.
 struct Recorded {
@@ -49,6 +50,54 @@ fn the_verdict_comes_before_what_was_read_and_counts_the_rows_of_the_table() {
         );
         assert!(top.contains(&verdict), "{name}: {verdict}: {top}");
     }
+}
+
+/// A policy with a default for everybody, and one without for a group in each of seven namespaces.
+fn many_namespaces() -> String {
+    let policy = |name: &str, fs_group: &str| {
+        format!(
+            "apiVersion: policy/v1beta1\nkind: PodSecurityPolicy\nmetadata: {{name: {name}}}\nspec: {{runAsUser: {{rule: RunAsAny}}, seLinux: {{rule: RunAsAny}}, supplementalGroups: {{rule: RunAsAny}}, fsGroup: {fs_group}}}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {{name: {name}}}\nrules: [{{apiGroups: [policy], resources: [podsecuritypolicies], resourceNames: [{name}], verbs: [use]}}]\n---\n"
+        )
+    };
+    let binding = |kind: &str, metadata: &str, role: &str, group: &str| {
+        format!(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata: {metadata}\nroleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {role}}}\nsubjects: [{{apiGroup: rbac.authorization.k8s.io, kind: Group, name: '{group}'}}]\n---\n"
+        )
+    };
+    let mut res = policy("grouped", "{rule: MustRunAs, ranges: [{min: 5, max: 6}]}");
+    res += &policy("open", "{rule: RunAsAny}");
+    let everybody = "system:authenticated";
+    res += &binding("ClusterRoleBinding", "{name: all}", "grouped", everybody);
+    for number in 1..=7 {
+        let metadata = format!("{{name: b, namespace: n{number}}}");
+        res += &binding("RoleBinding", &metadata, "open", &format!("g{number}"));
+    }
+    res
+}
+
+#[test]
+fn what_a_list_cuts_short_is_whole_in_the_json() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    fs::write(path("input.yaml"), many_namespaces()).expect("it is written");
+    let output = Command::new(env!("CARGO_BIN_EXE_psp2gatekeeper"))
+        .args(["migrate", "-f", "input.yaml", "--out-dir", "out"])
+        .current_dir(&directory)
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let read = |name: &str| fs::read_to_string(path(name)).expect("it is there");
+    let markdown = read("out/REPORT.md");
+    let json: Value = serde_json::from_str(&read("out/report.json")).expect("JSON");
+    let all: Vec<String> = (1..=7).map(|it| format!("n{it}")).collect();
+    let cut = "`n1`, `n2`, `n3`, `n4`, `n5` and 2 more |";
+    assert!(markdown.contains(&format!("| all but {cut}")), "{markdown}");
+    assert_eq!(json["defaults"][0]["namespaces"], json!(["*"]));
+    assert_eq!(json["defaults"][0]["excludedNamespaces"], json!(all));
+    assert!(markdown.contains(&format!("| {cut}")), "{markdown}");
+    assert_eq!(json["losses"][0]["namespaces"], json!(all));
+    let where_all_is = "\nWhere a list ends with \"and N more\", `report.json` has all of it.\n";
+    assert!(markdown.contains(where_all_is), "{markdown}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::manifest::Manifest;
 use crate::render::layout::Layout;
 use crate::render::{environment, render};
 use crate::report::ci;
-use crate::report::difference::{Detail, DifferenceReport};
+use crate::report::difference::{Against, Detail, DifferenceReport};
 use crate::report::matrix::Matrix;
 use crate::report::page::Page;
 use crate::report::report;
@@ -66,23 +66,23 @@ pub(crate) struct DiffArgs {
 const EXAMPLES: &str = "\
 Examples:
   # What would change if `migrate` wrote that directory again?
-  psp2gatekeeper diff -f cluster.yaml --out-dir gatekeeper
+  psp2gatekeeper diff -f cluster --out-dir gatekeeper
 
   # What would change in the cluster, and after its upgrade, with the policies of a snapshot?
   psp2gatekeeper diff --live
-  psp2gatekeeper diff --live -f snapshot
+  psp2gatekeeper diff --live -f cluster
 
   # Which of the workloads would Gatekeeper forbid?
-  psp2gatekeeper diff -f cluster.yaml -f workloads.yaml
+  psp2gatekeeper diff -f cluster -f workloads.yaml
 
   # As a page for a browser
-  psp2gatekeeper diff -f cluster.yaml --report-html changes.html
+  psp2gatekeeper diff -f cluster --report-html changes.html
 
   # In a pipeline, which may go on
-  psp2gatekeeper diff -f cluster.yaml -o junit --exit-zero > diff.xml
+  psp2gatekeeper diff -f cluster -o junit --exit-zero > diff.xml
 
   # With another program; it gets two directories, as of `kubectl diff`
-  KUBECTL_EXTERNAL_DIFF=meld psp2gatekeeper diff -f cluster.yaml --out-dir gatekeeper
+  KUBECTL_EXTERNAL_DIFF=meld psp2gatekeeper diff -f cluster --out-dir gatekeeper
 
 Exit codes: 0 done, and there is no difference; 1 there is one; 2 could not be done.";
 
@@ -109,9 +109,14 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
     if assume_grant.is_some() {
         resolve::assume_everybody(&mut inventory);
     }
+    let against = match &args.out_dir {
+        Some(_) => Against::Directory,
+        None => Against::Cluster,
+    };
     let treatments = page::treatments(&inventory, &manifests, &bundle.losses)?;
     let difference = DifferenceReport {
         changes: changes.as_deref(),
+        against,
         treatments: &treatments,
         losses: &bundle.losses,
     };
@@ -138,6 +143,7 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
                 options,
                 diagnostics,
                 advice,
+                (!treatments.is_empty()).then(|| difference.counts()),
             ),
             difference: &difference,
             matrix: &Matrix::new(&inventory, &grants),
@@ -169,7 +175,7 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
                 }
             } else {
                 let changes = difference.changes.unwrap_or_default();
-                show_with(&external, changes, ui)?;
+                show_with(&external, changes, against, ui)?;
                 Detail::Listed
             };
             difference.write_text(ui.stdout, detail)?;
@@ -225,19 +231,27 @@ fn compared_with(args: &DiffArgs) -> String {
 /// # Errors
 ///
 /// When it cannot be started, or ends with anything but 0 and 1.
-fn show_with(command: &str, changes: &[Change], ui: &mut Ui<'_>) -> anyhow::Result<()> {
+fn show_with(
+    command: &str,
+    changes: &[Change],
+    against: Against,
+    ui: &mut Ui<'_>,
+) -> anyhow::Result<()> {
     let mut words = command.split_whitespace();
     let program = words.next().unwrap_or_default();
     let context = || format!("{EXTERNAL_DIFF}: could not run `{program}`");
-    let sides = ["LIVE", "MERGED"].map(|side| {
+    let sides = against.sides().map(|side| {
         let prefix = format!("{side}-");
         tempfile::Builder::new().prefix(&prefix).tempdir()
     });
-    let [live, merged] = sides;
-    let (live, merged) = (live.with_context(context)?, merged.with_context(context)?);
+    let [old_side, new_side] = sides;
+    let (old_side, new_side) = (
+        old_side.with_context(context)?,
+        new_side.with_context(context)?,
+    );
     for change in changes {
         let (old, new) = change.texts();
-        for (directory, text) in [(&live, old), (&merged, new)] {
+        for (directory, text) in [(&old_side, old), (&new_side, new)] {
             if !text.is_empty() {
                 fs::write(directory.path().join(change.file_name()), text).with_context(context)?;
             }
@@ -248,7 +262,7 @@ fn show_with(command: &str, changes: &[Change], ui: &mut Ui<'_>) -> anyhow::Resu
     let status = Command::new(program)
         // As kubectl does, so that a value that works there works here.
         .args(words.filter(|it| is_plain(it)))
-        .args([live.path(), merged.path()])
+        .args([old_side.path(), new_side.path()])
         .stdin(Stdio::inherit())
         .status()
         .with_context(context)?;

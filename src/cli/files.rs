@@ -9,7 +9,7 @@ use clap::{ArgGroup, Args};
 
 use crate::cli::Ui;
 use crate::cli::cluster::{Cluster, ClusterArgs, Env, Listing};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
 use crate::input::{self, Inventory, LoadOptions, Source, Workload};
 
 /// Where PodSecurityPolicies, RBAC objects and workloads come from.
@@ -115,18 +115,16 @@ fn load_sources(
     })
 }
 
-/// Tells the diagnostics; returns whether there is a warning among them.
+/// Tells the diagnostics.
 ///
 /// # Errors
 ///
 /// When stderr is gone.
-pub(crate) fn tell(diagnostics: &[Diagnostic], ui: &mut Ui<'_>) -> anyhow::Result<bool> {
+pub(crate) fn tell(diagnostics: &[Diagnostic], ui: &mut Ui<'_>) -> anyhow::Result<()> {
     for it in diagnostics {
         writeln!(ui.stderr, "{it}")?;
     }
-    Ok(diagnostics
-        .iter()
-        .any(|it| it.severity == Severity::Warning))
+    Ok(())
 }
 
 /// Reads a cluster, kind by kind.

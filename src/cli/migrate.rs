@@ -1,6 +1,7 @@
 //! `migrate`: everything to apply, and a report.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Component, PathBuf};
 
 use anyhow::bail;
@@ -10,13 +11,15 @@ use crate::advice::advice;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::out_dir::{self, File, Writer};
 use crate::cli::{ExitStatus, Ui, enforcement, page};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::diff::workloads::Treatment;
 use crate::input::Inventory;
 use crate::loss::{Direction, Loss};
 use crate::manifest::Manifest;
 use crate::plan::{Bundle, EnforcementAction, NamespacePattern, PlanOptions, Stages, plan};
 use crate::render::layout::{self, HAND_OVER_NAME, Layout};
 use crate::render::{environment, render};
-use crate::report::difference::DifferenceReport;
+use crate::report::difference::{Against, Counts, DifferenceReport};
 use crate::report::matrix::Matrix;
 use crate::report::page::Page;
 use crate::report::{Report, ReportOptions, report};
@@ -88,6 +91,21 @@ impl MigrateArgs {
             .strip_prefix(self.out_dir.as_ref()?);
         let below = below.ok()?.to_str()?;
         (!below.is_empty()).then(|| below.to_owned())
+    }
+
+    /// What becomes of the workloads, where a report wants to know it; only the page wants to know why.
+    fn treatments(
+        &self,
+        inventory: &Inventory,
+        manifests: &[Manifest],
+        losses: &[Loss],
+    ) -> anyhow::Result<Vec<Treatment>> {
+        match (&self.report_html, &self.out_dir) {
+            _ if inventory.workloads.is_empty() => Ok(Vec::new()),
+            (Some(_), _) => page::treatments(inventory, manifests, losses),
+            (None, Some(_)) => page::treatments(inventory, manifests, &[]),
+            (None, None) => Ok(Vec::new()),
+        }
     }
 
     /// # Errors
@@ -290,10 +308,11 @@ Examples:
   psp2gatekeeper snapshot --out-dir cluster
   psp2gatekeeper migrate -f cluster --out-dir gatekeeper
 
-  # Enforce in two namespaces, and warn in some more
-  psp2gatekeeper migrate -f cluster --deny shop,tools --warn 'team-*' --out-dir gatekeeper
   # The same with a page for a browser, which tells what becomes of each workload
   psp2gatekeeper migrate -f cluster --out-dir gatekeeper --report-html gatekeeper/REPORT.html
+
+  # Enforce in two namespaces, and warn in some more
+  psp2gatekeeper migrate -f cluster --deny shop,tools --warn 'team-*' --out-dir gatekeeper
 
   # The same from the cluster of the current context of kubectl
   psp2gatekeeper migrate --live --out-dir gatekeeper
@@ -328,6 +347,8 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     let options = args.plan.report_options(&layout);
     let assumed = args.plan.as_assumed(&inventory);
     let advice = advice(&assumed, &bundle, &diagnostics);
+    let treatments = args.treatments(&assumed, &manifests, &bundle.losses)?;
+    let workloads = (!treatments.is_empty()).then(|| Counts::of(&treatments));
     let report = report(
         &inventory,
         &bundle,
@@ -335,10 +356,11 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
         options,
         diagnostics,
         advice,
+        workloads,
     );
     let mut html = match &args.report_html {
         None => None,
-        Some(_) => Some(html(&assumed, &grants, &report, &manifests)?),
+        Some(_) => Some(html(&assumed, &grants, &report, &treatments)?),
     };
     if let Some(directory) = &args.out_dir {
         let mut files = vec![
@@ -365,10 +387,12 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
                 .map(|it| File::new(it.path(), it.text)),
         );
         out_dir::write(directory, Writer::Migrate, &files, args.force)?;
+        let workloads = report.workloads.map(|it| format!(" {it}."));
         writeln!(
             ui.stderr,
-            "{} Read `{}` next.",
+            "{}{} Read `{}` next.",
             report.summary,
+            workloads.unwrap_or_default(),
             directory.join("REPORT.md").display()
         )?;
     } else {
@@ -388,14 +412,37 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     for loss in &looser {
         writeln!(ui.stderr, "{loss}")?;
     }
-    let warned = files::tell(&report.diagnostics, ui)?;
-    Ok(
-        if (args.strict && warned) || (!looser.is_empty() && !args.allow_looser) {
-            ExitStatus::Found
-        } else {
-            ExitStatus::Done
-        },
-    )
+    files::tell(&report.diagnostics, ui)?;
+    let mut res = ExitStatus::Done;
+    if !looser.is_empty() && !args.allow_looser {
+        writeln!(
+            ui.stderr,
+            "exit code 1, because Gatekeeper will admit what PodSecurityPolicy forbids: {} of the losses are looser; `--allow-looser` puts up with that",
+            looser.len()
+        )?;
+        res = ExitStatus::Found;
+    }
+    if args.strict
+        && let Some(warnings) = warnings(&report.diagnostics)
+    {
+        writeln!(ui.stderr, "exit code 1, because of `--strict`: {warnings}")?;
+        res = ExitStatus::Found;
+    }
+    Ok(res)
+}
+
+/// How many warnings there are, by code; nothing where there is none.
+fn warnings(diagnostics: &[Diagnostic]) -> Option<String> {
+    let mut by_code = BTreeMap::<&str, usize>::new();
+    for it in diagnostics {
+        if it.severity == Severity::Warning {
+            *by_code.entry(it.code).or_default() += 1;
+        }
+    }
+    let (all, codes) = (by_code.values().sum::<usize>(), by_code.iter());
+    let codes: Vec<String> = codes.map(|(code, n)| format!("{n} {code}")).collect();
+    let warnings = if all == 1 { "warning" } else { "warnings" };
+    (all > 0).then(|| format!("{all} {warnings}: {}", codes.join(", ")))
 }
 
 /// Returns the report as a page, with what becomes of each workload.
@@ -403,13 +450,14 @@ fn html(
     inventory: &Inventory,
     grants: &[Grant],
     report: &Report,
-    manifests: &[Manifest],
+    treatments: &[Treatment],
 ) -> anyhow::Result<String> {
     let page = Page {
         report,
         difference: &DifferenceReport {
             changes: None,
-            treatments: &page::treatments(inventory, manifests, &report.losses)?,
+            against: Against::Directory,
+            treatments,
             losses: &report.losses,
         },
         matrix: &Matrix::new(inventory, grants),

@@ -6,8 +6,8 @@ use serde::Serialize;
 use crate::admission::UserInfo;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::{ExitStatus, Output, Ui};
-use crate::diagnostic::printable;
-use crate::input::Inventory;
+use crate::diagnostic::{Diagnostic, printable};
+use crate::input::{Inventory, nearest};
 use crate::rbac::{SubjectKey, service_account_user};
 use crate::report::API_VERSION;
 use crate::resolve::{self, Grant};
@@ -43,10 +43,10 @@ pub(crate) struct ResolveArgs {
 const EXAMPLES: &str = "\
 Examples:
   # Everything that is granted
-  psp2gatekeeper resolve -f cluster.yaml
+  psp2gatekeeper resolve -f cluster
 
   # What a pod of a service account may use when a user creates it
-  psp2gatekeeper resolve -f cluster.yaml -n shop --serviceaccount web --as alice --as-group system:authenticated
+  psp2gatekeeper resolve -f cluster -n shop --serviceaccount web --as alice --as-group developers
 
 Exit codes: 0 done; 2 could not be done.";
 
@@ -80,6 +80,8 @@ pub(crate) fn run(args: &ResolveArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     let (inventory, mut diagnostics) = files::load(&args.input, ui)?;
     let grants = resolve::grants(&inventory);
     diagnostics.extend(resolve::diagnostics(&inventory, &grants));
+    let namespaces = args.namespace.iter();
+    diagnostics.extend(namespaces.filter_map(|it| unknown(it, &inventory)));
     let rows: Vec<Row> = grants
         .iter()
         .filter(|it| holds_in(it, args.namespace.as_deref()))
@@ -131,6 +133,22 @@ fn identities(args: &ResolveArgs) -> anyhow::Result<Vec<UserInfo>> {
         res.push(service_account_user(namespace, name));
     }
     Ok(res)
+}
+
+/// Tells where nothing in the input has to do with the namespace.
+fn unknown(namespace: &str, inventory: &Inventory) -> Option<Diagnostic> {
+    let known = inventory.namespace_names();
+    if known.contains(namespace) {
+        return None;
+    }
+    let hint = match nearest(namespace, known) {
+        Some(name) => format!("; the nearest name is `{name}`"),
+        None => String::new(),
+    };
+    let message = format!(
+        "nothing in the input is in a namespace `{namespace}` or grants something there, so only what is granted everywhere holds{hint}"
+    );
+    Some(Diagnostic::note("namespace-not-found", message))
 }
 
 fn holds_in(grant: &Grant, namespace: Option<&str>) -> bool {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::admission::{AdmissionRequest, Operation, UserInfo};
 use crate::cli::both::Both;
 use crate::cli::files::{self, InputArgs};
-use crate::cli::{ExitStatus, Output, Ui, migrate, out_dir};
+use crate::cli::{ExitStatus, Output, Ui, enforcement, migrate, out_dir};
 use crate::gatekeeper::{GatekeeperAdmission, ReviewError};
 use crate::input::{self, Source};
 use crate::loss::{Direction, Loss};
@@ -32,7 +32,7 @@ pub(crate) struct ReviewArgs {
     #[arg(long, required = true, visible_alias = "pods", value_name = "PATH")]
     requests: Vec<PathBuf>,
 
-    /// Who creates the Pods; without it the controller that would.
+    /// Who creates the Pods; without it the controller of what a Pod belongs to, else that of a `ReplicaSet`.
     #[arg(long = "as", value_name = "USER")]
     as_user: Option<String>,
 
@@ -55,13 +55,13 @@ pub(crate) struct ReviewArgs {
 const EXAMPLES: &str = "\
 Examples:
   # Which policy applies to this pod, and why
-  psp2gatekeeper review -f cluster.yaml --requests pod.yaml
+  psp2gatekeeper review -f cluster --requests pod.yaml
 
   # The same if alice creates it
-  psp2gatekeeper review -f cluster.yaml --requests pod.yaml --as alice --as-group system:authenticated
+  psp2gatekeeper review -f cluster --requests pod.yaml --as alice --as-group developers
 
   # A stream of AdmissionReviews, judged by what was written before
-  psp2gatekeeper review -f cluster.yaml --manifests gatekeeper --requests - -o json < reviews.jsonl
+  psp2gatekeeper review -f cluster --manifests gatekeeper --requests - -o json < reviews.jsonl
 
 Exit codes: 0 done; 1 the two disagree, and no loss declares it; 2 could not be done.";
 
@@ -77,7 +77,17 @@ pub(crate) fn run(args: &ReviewArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
         GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)
     };
     let (gatekeeper, now) = match &args.manifests {
-        Some(directory) => (prepare(&out_dir::read(directory)?)?, Some(prepare(&now)?)),
+        Some(directory) => {
+            let manifests = out_dir::read(directory)?;
+            if !enforcement::denies(&manifests) {
+                writeln!(
+                    ui.stderr,
+                    "nothing in `{}` denies, so Gatekeeper admits every pod; its violations tell what it would forbid",
+                    directory.display()
+                )?;
+            }
+            (prepare(&manifests)?, Some(prepare(&now)?))
+        }
         None => (prepare(&now)?, None),
     };
     let session = Session {

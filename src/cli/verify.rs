@@ -89,17 +89,19 @@ enum Enforcement {
 const EXAMPLES: &str = "\
 Examples:
   # Would the output decide as the PodSecurityPolicies do?
-  psp2gatekeeper verify -f cluster.yaml
+  psp2gatekeeper verify -f cluster
 
   # Does this directory, which people have edited, for the pods that run?
   kubectl get pods -A -o json > pods.json
-  psp2gatekeeper verify -f cluster.yaml --pods pods.json --manifests gatekeeper --enforcement-action deny
+  psp2gatekeeper verify -f cluster --pods pods.json --manifests gatekeeper \\
+    --enforcement-action deny
 
   # In a pipeline, for code scanning
-  psp2gatekeeper verify -f cluster.yaml --manifests gatekeeper -o sarif > verify.sarif
+  psp2gatekeeper verify -f cluster --manifests gatekeeper --enforcement-action deny \\
+    -o sarif > verify.sarif
 
   # A million more questions, and what is found as files
-  psp2gatekeeper verify -f cluster.yaml --requests 1000000 --seed 7 --save findings
+  psp2gatekeeper verify -f cluster --requests 1000000 --seed 7 --save findings
 
 Exit codes: 0 every difference is declared; 1 there is a finding; 2 could not be done, or something cannot be evaluated.";
 
@@ -165,11 +167,16 @@ pub(crate) fn run(args: &VerifyArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
     let requests = Requests::new(&inventory, &grants, &foreign);
     let mut asking = Asking {
         verifier: Verifier::new(&both, &losses),
-        progress: Progress::new(),
+        progress: ui.progress.then(Progress::new),
         stderr: &mut *ui.stderr,
     };
-    let (own, recorded) = ask(args, &inventory, &both, &requests, &losses, &mut asking)?;
-    asking.all(requests.generated(own, args.requests, args.seed))?;
+    let asked = ask(args, &inventory, &both, &requests, &losses, &mut asking);
+    let asked = asked.and_then(|(own, recorded)| {
+        asking.all(requests.generated(own, args.requests, args.seed))?;
+        Ok(recorded)
+    });
+    asking.clear()?;
+    let recorded = asked?;
     let verification = asking.verifier.finish().context(UNKNOWN)?;
     if let Some(directory) = &args.save
         && !verification.findings.is_empty()
@@ -268,10 +275,10 @@ fn what_is_judged(args: &VerifyArgs, as_if_deny: bool) -> String {
     format!("Judged was {what}, {how}.")
 }
 
-/// Puts requests and shows that it goes on.
+/// Puts requests and shows that it goes on, where somebody looks.
 struct Asking<'v, 'b, 'u> {
     verifier: Verifier<'v, Both<'b>>,
-    progress: Progress,
+    progress: Option<Progress>,
     stderr: &'u mut dyn Write,
 }
 
@@ -281,23 +288,38 @@ impl Asking<'_, '_, '_> {
             self.verifier
                 .add(request)
                 .map_err(|it: ReviewError| anyhow::Error::new(it).context(UNKNOWN))?;
-            if self.progress.is_due() {
+            if self.progress.as_mut().is_some_and(Progress::is_due) {
                 let asked = self.verifier.asked();
-                writeln!(self.stderr, "{asked} requests put to both so far")?;
+                write!(
+                    self.stderr,
+                    "{CLEAR_LINE}{asked} requests put to both so far"
+                )?;
+                self.stderr.flush()?;
             }
+        }
+        Ok(())
+    }
+
+    /// Takes the line away that shows how far it is.
+    fn clear(&mut self) -> anyhow::Result<()> {
+        if self.progress.is_some() {
+            write!(self.stderr, "{CLEAR_LINE}")?;
         }
         Ok(())
     }
 }
 
-/// Says when there is something to say again: after a second, and then every few.
+/// Has a terminal go back to the start of the line and forget what stands there.
+const CLEAR_LINE: &str = "\r\x1b[K";
+
+/// Says when there is something to show again.
 struct Progress {
     next: Instant,
 }
 
 impl Progress {
     const FIRST: Duration = Duration::from_secs(1);
-    const EVERY: Duration = Duration::from_secs(5);
+    const EVERY: Duration = Duration::from_millis(500);
 
     fn new() -> Self {
         Self {

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::admission::{AdmissionRequest, Verdict};
+use crate::admission::{AdmissionRequest, Verdict, Violation};
 use crate::diagnostic::Location;
 use crate::input::Workload;
 use crate::loss::{Direction, Loss};
-use crate::psp::{Change, Outcome, PspAdmission};
+use crate::psp::{Change, Outcome, PLUGIN, PspAdmission};
 use crate::requests::{OwnPod, own_pod};
 use crate::verify::{Answerers, Answers, explain};
 
@@ -50,6 +50,20 @@ pub struct Treatment {
     pub fills_in: Vec<Change>,
     /// The losses that explain a difference, as positions; absent where none does, or there is no difference.
     pub explained_by: Option<Vec<usize>>,
+}
+
+impl Treatment {
+    /// Returns the first reason of PSP to forbid the pods, where Gatekeeper does not admit them either.
+    pub fn refused_as_before(&self) -> Option<String> {
+        match (self.fate, &self.answers.as_ref()?.psp) {
+            (Fate::Same, Verdict::Forbidden { violations }) => Some(match violations.first() {
+                Some(Violation { by, message }) if by != PLUGIN => format!("{by}: {message}"),
+                // The plugin has nothing to say where it tries no policy.
+                _ => "nobody involved may use a policy".to_owned(),
+            }),
+            _ => None,
+        }
+    }
 }
 
 /// Returns the workloads whose pods are to be asked for, each with its pod.

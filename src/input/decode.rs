@@ -156,21 +156,20 @@ impl<'n, 'a> NodeDecoder<'n, 'a, '_> {
             unknown.borrow_mut().push(UnknownField {
                 path: Path::step(self.path, Step::Field(&entry.key)).to_string(),
                 span: entry.key_span.clone(),
-                nearest: nearest(&entry.key, fields),
+                nearest: nearest(&entry.key, fields.iter().copied()),
             });
         }
     }
 }
 
-/// The most similar of some names, if it is similar enough to be a slip.
-fn nearest(name: &str, fields: &'static [&'static str]) -> Option<&'static str> {
+/// Returns the most similar of some names, the last of several, if it is similar enough to be a slip.
+pub(crate) fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     const SIMILAR: f64 = 0.6;
     let name = name.to_lowercase();
-    let similarity =
-        |field: &str| strsim::normalized_damerau_levenshtein(&name, &field.to_lowercase());
-    let best = fields
-        .iter()
-        .map(|it| (similarity(it), *it))
+    let similarity = |it: &str| strsim::normalized_damerau_levenshtein(&name, &it.to_lowercase());
+    let best = names
+        .into_iter()
+        .map(|it| (similarity(it), it))
         .max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 >= SIMILAR).then_some(best.1)
 }

@@ -115,6 +115,9 @@ impl Gathering {
         }
         let content = match object.class() {
             Class::Other => {
+                if object.has_pod_template() {
+                    report.unknown_workload(object);
+                }
                 count(&mut self.ignored, object.kind);
                 return false;
             }

@@ -68,6 +68,14 @@ fn walk<'n, 'a>(
 }
 
 impl Object<'_, '_> {
+    /// Whether pods are made of it as of a Deployment, whatever its kind.
+    pub(super) fn has_pod_template(&self) -> bool {
+        let containers = ["spec", "template", "spec", "containers"]
+            .iter()
+            .try_fold(self.node, |node, key| node.get(key));
+        containers.is_some_and(|it| matches!(it.value, Value::List(_)))
+    }
+
     pub(super) fn class(&self) -> Class {
         let (group, version) = self
             .api_version

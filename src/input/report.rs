@@ -8,6 +8,7 @@ use crate::diagnostic::{Diagnostic, Location, printable};
 use super::decode::{Mismatch, UnknownField};
 use super::locator::Locator;
 use super::node::{Fault, Span};
+use super::objects::Object;
 use super::{InputError, Source};
 
 /// Errors and diagnostics about one source.
@@ -87,6 +88,19 @@ impl<'s> Report<'s> {
             "this has no `kind`, so it is no Kubernetes object and was left aside{looks_like}"
         );
         self.diagnostic(span, Diagnostic::note("not-kubernetes", message));
+    }
+
+    /// An object with a pod template, of a kind that is not known.
+    pub(super) fn unknown_workload(&mut self, object: &Object<'_, '_>) {
+        let metadata = object.node.get("metadata");
+        let name = metadata.and_then(|it| it.string("name"));
+        let name = name.map_or_else(String::new, |it| format!(" {it}"));
+        let message = format!(
+            "pods are made of {}{name}, whose kind is not known in version `{}`, so it was left aside; its pods can be given themselves",
+            object.kind, object.api_version
+        );
+        let diagnostic = Diagnostic::note("unknown-workload", message);
+        self.diagnostic(&object.node.head(), diagnostic);
     }
 
     /// A value that the API server cannot decode.

@@ -1,11 +1,13 @@
 //! What would change, for people and for machines.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::Value;
 
+use super::count;
 use crate::admission::Verdict;
 use crate::diff::workloads::{Fate, Treatment};
 use crate::diff::{Change, Kind};
@@ -17,11 +19,32 @@ mod ci;
 mod json;
 mod unified;
 
+/// What manifests are compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Against {
+    /// What an earlier run wrote into a directory.
+    Directory,
+    /// What a cluster runs.
+    Cluster,
+}
+
+impl Against {
+    /// What the old and the new side are called; kubectl's words where there is a cluster.
+    pub fn sides(self) -> [&'static str; 2] {
+        match self {
+            Self::Directory => ["WRITTEN", "NOW"],
+            Self::Cluster => ["LIVE", "MERGED"],
+        }
+    }
+}
+
 /// Everything that a comparison has to say.
 #[derive(Clone, Debug)]
 pub struct DifferenceReport<'a> {
     /// The objects that are not the same; absent where no manifests were compared.
     pub changes: Option<&'a [Change]>,
+    /// What they are not the same as.
+    pub against: Against,
     /// What becomes of each workload.
     pub treatments: &'a [Treatment],
     /// The losses that [`Treatment::explained_by`] counts in.
@@ -62,15 +85,46 @@ pub struct Counts {
     pub not_judged: usize,
 }
 
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            workloads,
+            same,
+            forbidden,
+            now_forbidden,
+            newly_admitted,
+            stored_differently,
+            not_judged,
+        } = self;
+        let workloads = count(*workloads, "workload", "workloads");
+        write!(f, "{workloads}: {same} same")?;
+        if *forbidden > 0 {
+            write!(f, " ({forbidden} forbidden before as now)")?;
+        }
+        write!(
+            f,
+            ", {now_forbidden} now forbidden, {newly_admitted} newly admitted, {stored_differently} stored differently"
+        )?;
+        if *not_judged > 0 {
+            write!(f, ", {not_judged} not judged")?;
+        }
+        Ok(())
+    }
+}
+
 impl Counts {
+    /// Counts workloads by what becomes of them.
+    pub fn of(treatments: &[Treatment]) -> Self {
+        let mut res = Self::default();
+        for it in treatments {
+            res.add(it);
+        }
+        res
+    }
+
     fn add(&mut self, treatment: &Treatment) {
         self.workloads += 1;
-        let answers = treatment.answers.as_ref();
-        if treatment.fate == Fate::Same
-            && answers.is_some_and(|it| matches!(it.psp, Verdict::Forbidden { .. }))
-        {
-            self.forbidden += 1;
-        }
+        self.forbidden += usize::from(treatment.refused_as_before().is_some());
         *match treatment.fate {
             Fate::Same => &mut self.same,
             Fate::NowForbidden => &mut self.now_forbidden,
@@ -91,11 +145,7 @@ impl DifferenceReport<'_> {
 
     /// Returns how many workloads there are of each fate.
     pub fn counts(&self) -> Counts {
-        let mut res = Counts::default();
-        for it in self.treatments {
-            res.add(it);
-        }
-        res
+        Counts::of(self.treatments)
     }
 
     /// The number of objects changed, added and removed.
@@ -131,27 +181,7 @@ impl DifferenceReport<'_> {
             ),
             None => "objects not compared".to_owned(),
         };
-        let Counts {
-            workloads,
-            same,
-            forbidden,
-            now_forbidden,
-            newly_admitted,
-            stored_differently,
-            not_judged,
-        } = self.counts();
-        let left = match not_judged {
-            0 => String::new(),
-            _ => format!(", {not_judged} not judged"),
-        };
-        let forbidden = match forbidden {
-            0 => String::new(),
-            _ => format!(" ({forbidden} forbidden before as now)"),
-        };
-        format!(
-            "diff: {objects}; {workloads} workload{}: {same} same{forbidden}, {now_forbidden} now forbidden, {newly_admitted} newly admitted, {stored_differently} stored differently{left}",
-            if workloads == 1 { "" } else { "s" }
-        )
+        format!("diff: {objects}; {}", self.counts())
     }
 
     /// Writes it for people: objects, workloads, who they belong to, and [`Self::footer`].
@@ -162,7 +192,7 @@ impl DifferenceReport<'_> {
     pub fn write_text(&self, out: &mut dyn Write, detail: Detail) -> io::Result<()> {
         for change in self.changes.unwrap_or_default() {
             if let Detail::Full { color } = detail {
-                write_unified(out, change, color)?;
+                write_unified(out, change, self.against, color)?;
             }
         }
         if let (Some(changes), Detail::Listed | Detail::Summary) = (self.changes, detail) {
@@ -174,6 +204,7 @@ impl DifferenceReport<'_> {
             for (fate, title) in SECTIONS {
                 self.write_section(out, fate, title)?;
             }
+            self.write_forbidden(out)?;
         }
         self.write_matrix(out)?;
         writeln!(out, "{}", self.footer())
@@ -190,6 +221,30 @@ impl DifferenceReport<'_> {
         }
         writeln!(out, "\n{title}")?;
         own.try_for_each(|it| self.write_treatment(out, it))
+    }
+
+    /// Writes a line for each of those that neither admits, with the first reason of PSP.
+    fn write_forbidden(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut own = self
+            .treatments
+            .iter()
+            .filter_map(|it| Some((it, it.refused_as_before()?)))
+            .peekable();
+        if own.peek().is_none() {
+            return Ok(());
+        }
+        writeln!(
+            out,
+            "\nForbidden before as now: neither lets these in; of those that run, the input lacks what lets them\n"
+        )?;
+        own.try_for_each(|(it, why)| {
+            let account = it.request.pod.service_account_name();
+            writeln!(
+                out,
+                "  {} {}/{}, service account {account}: {why}",
+                it.kind, it.namespace, it.name
+            )
+        })
     }
 
     fn write_treatment(&self, out: &mut dyn Write, treatment: &Treatment) -> io::Result<()> {

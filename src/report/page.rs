@@ -82,6 +82,7 @@ impl Page<'_> {
             by_direction => Serde(by_direction(&losses)),
             loss_summaries => Serde(losses),
             labels => self.report.labels(),
+            reaches => self.report.reaches(),
             matrix => Serde(self.matrix),
             ..Value::from(Serde(self.report))
         })?)

@@ -26,8 +26,10 @@ pub struct Step {
 /// How a cluster that runs PodSecurityPolicy goes over to Gatekeeper, namespace by namespace.
 #[derive(Clone, Debug, Serialize)]
 pub struct HandOver {
-    /// What each namespace of the input has before it, sorted by name.
+    /// What each namespace that the input names has before it, sorted by name.
     pub namespaces: Vec<NamespaceReport>,
+    /// The same of all others: those of a pattern, as `team-*`, in the order of the constraints, and then the rest as `*`.
+    pub others: Vec<NamespaceReport>,
     /// What to do, in order.
     pub steps: Vec<Step>,
 }
@@ -36,7 +38,7 @@ pub struct HandOver {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NamespaceReport {
-    /// Its name.
+    /// Its name, or what stands for several.
     pub namespace: String,
     /// What Gatekeeper does with a violation there.
     pub enforcement_action: EnforcementAction,
@@ -174,8 +176,12 @@ fn with_kubectl(bundle: &Bundle, template: &str) -> Vec<Step> {
     res
 }
 
-/// How PodSecurityPolicy steps aside and goes.
-pub(super) fn hand_over(namespaces: Vec<NamespaceReport>) -> HandOver {
+/// How PodSecurityPolicy steps aside and goes, with those namespaces first.
+pub(super) fn hand_over<'a>(
+    names: impl Iterator<Item = &'a str>,
+    stages: &[StageReport],
+    rest: EnforcementAction,
+) -> HandOver {
     let binding = format!(
         "{HAND_OVER_NAME} --clusterrole={HAND_OVER_NAME} --group=system:serviceaccounts:NAMESPACE"
     );
@@ -218,30 +224,56 @@ pub(super) fn hand_over(namespaces: Vec<NamespaceReport>) -> HandOver {
             "apply `podsecuritypolicies.json` of the snapshot, and of its roles and bindings those that the tables name, before the plugin is enabled again; leave its workloads, they are not whole",
         ),
     ];
-    HandOver { namespaces, steps }
+    HandOver {
+        namespaces: namespaces(names, stages, rest),
+        others: others(stages, rest),
+        steps,
+    }
 }
 
-/// Where each namespace stands, by the constraint that matches it.
-pub(super) fn namespaces(
-    names: impl Iterator<Item = String>,
+/// Where a namespace stands in which Gatekeeper does this with a violation.
+fn namespace(name: String, enforcement_action: EnforcementAction) -> NamespaceReport {
+    NamespaceReport {
+        namespace: name,
+        enforcement_action,
+        next: match enforcement_action {
+            EnforcementAction::Dryrun => "look at what is found, then warn or deny",
+            EnforcementAction::Warn => "look at what is found, then deny",
+            EnforcementAction::Deny => "let PodSecurityPolicy step aside",
+        },
+    }
+}
+
+/// Where each of these namespaces stands, by the constraint that matches it.
+fn namespaces<'a>(
+    names: impl Iterator<Item = &'a str>,
     stages: &[StageReport],
     rest: EnforcementAction,
 ) -> Vec<NamespaceReport> {
-    let report = |namespace: String| {
-        let is_in = |it: &&StageReport| it.namespaces.iter().any(|it| it.matches(&namespace));
+    let report = |name: &str| {
+        let is_in = |it: &&StageReport| it.namespaces.iter().any(|it| it.matches(name));
         let stage = stages.iter().find(is_in);
-        let enforcement_action = stage.map_or(rest, |it| it.enforcement_action);
-        NamespaceReport {
-            enforcement_action,
-            next: match enforcement_action {
-                EnforcementAction::Dryrun => "look at what is found, then warn or deny",
-                EnforcementAction::Warn => "look at what is found, then deny",
-                EnforcementAction::Deny => "let PodSecurityPolicy step aside",
-            },
-            namespace,
-        }
+        namespace(
+            name.to_owned(),
+            stage.map_or(rest, |it| it.enforcement_action),
+        )
     };
     names.map(report).collect()
+}
+
+/// Where those namespaces stand that the input does not name.
+fn others(stages: &[StageReport], rest: EnforcementAction) -> Vec<NamespaceReport> {
+    let of_stage = |stage: &StageReport| {
+        let patterns = stage.namespaces.iter().map(ToString::to_string);
+        let patterns = patterns.filter(|it| it.contains('*'));
+        let action = stage.enforcement_action;
+        patterns.map(|it| namespace(it, action)).collect::<Vec<_>>()
+    };
+    let mut res: Vec<_> = stages.iter().flat_map(of_stage).collect();
+    if res.iter().all(|it| it.namespace != "*") {
+        res.push(namespace("*".to_owned(), rest));
+    }
+    res
 }
 
 /// A command about an object, with its name as the shell takes it.

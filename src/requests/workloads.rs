@@ -64,7 +64,7 @@ pub fn own_pod(object: &Value) -> Option<OwnPod> {
         request: AdmissionRequest {
             uid: format!("the pods of {kind} {namespace}/{name}"),
             namespace: namespace.to_owned(),
-            user_info: controller(kind).unwrap_or_else(anybody),
+            user_info: controller(kind).unwrap_or_else(replica_set_controller),
             pod,
             ..AdmissionRequest::default()
         },
@@ -84,7 +84,7 @@ pub fn template_path(kind: &str) -> &'static [&'static str] {
 }
 
 /// Returns the identity of the controller that makes pods for a kind of object, if one does.
-pub fn controller(kind: &str) -> Option<UserInfo> {
+fn controller(kind: &str) -> Option<UserInfo> {
     let name = match kind {
         "Deployment" | "ReplicaSet" => "replicaset-controller",
         "DaemonSet" => "daemon-set-controller",
@@ -93,16 +93,38 @@ pub fn controller(kind: &str) -> Option<UserInfo> {
         "ReplicationController" => "replication-controller",
         _ => return None,
     };
-    let mut user = service_account_user("kube-system", name);
-    user.groups.push(AUTHENTICATED.to_owned());
-    Some(user)
+    Some(controller_named(name))
 }
 
-fn anybody() -> UserInfo {
-    UserInfo {
-        username: "somebody".to_owned(),
-        groups: vec![AUTHENTICATED.to_owned()],
+/// Returns who is taken to create a pod: the controller of what it belongs to, the kubelet where that is a node, and else the
+/// controller of `ReplicaSet`s, which creates most pods.
+pub fn creator(pod: &Pod) -> UserInfo {
+    known_creator(pod).unwrap_or_else(replica_set_controller)
+}
+
+/// Returns who creates such pods, if what the pod belongs to tells it.
+fn known_creator(pod: &Pod) -> Option<UserInfo> {
+    match owner(pod)?.as_str() {
+        // The kubelet's own pods, which an API server has a mirror of.
+        "Node" => {
+            let node = pod.get(&["spec", "nodeName"]).and_then(Value::as_str);
+            Some(UserInfo {
+                username: format!("system:node:{}", node.unwrap_or_default()),
+                groups: vec!["system:nodes".to_owned(), AUTHENTICATED.to_owned()],
+            })
+        }
+        kind => controller(kind),
     }
+}
+
+fn replica_set_controller() -> UserInfo {
+    controller_named("replicaset-controller")
+}
+
+fn controller_named(name: &str) -> UserInfo {
+    let mut user = service_account_user("kube-system", name);
+    user.groups.push(AUTHENTICATED.to_owned());
+    user
 }
 
 fn live(object: &Map<String, Value>) -> OwnPod {
@@ -114,25 +136,14 @@ fn live(object: &Map<String, Value>) -> OwnPod {
         namespace => namespace.to_owned(),
     };
     let origin = format!("Pod {namespace}/{}", pod.name());
-    let requester = match owner.as_deref() {
-        // The kubelet's own pods, which an API server has a mirror of.
-        Some("Node") => {
-            let node = pod.get(&["spec", "nodeName"]).and_then(Value::as_str);
-            Some(UserInfo {
-                username: format!("system:node:{}", node.unwrap_or_default()),
-                groups: vec!["system:nodes".to_owned(), AUTHENTICATED.to_owned()],
-            })
-        }
-        Some(kind) => controller(kind),
-        None => None,
-    };
+    let requester = known_creator(&pod);
     normalize(&mut pod, owner.as_deref());
     OwnPod {
         has_controller: requester.is_some(),
         request: AdmissionRequest {
             uid: origin,
             namespace,
-            user_info: requester.unwrap_or_else(anybody),
+            user_info: requester.unwrap_or_else(replica_set_controller),
             pod,
             ..AdmissionRequest::default()
         },

@@ -75,6 +75,7 @@ fn what_the_cluster_runs_is_compared_with_what_would_be_written() {
     let full = cluster.run("diff", &[]).stdout;
     let line = "-  enforcementAction: deny\n+  enforcementAction: dryrun\n";
     assert!(full.contains(line), "{full}");
+    assert!(full.starts_with("--- LIVE/"), "{full}");
 
     // An annotation of ours that is no longer written matters, whoever reads it.
     let mut old = template;

@@ -317,6 +317,16 @@ fn what_kubectl_complains_about_is_passed_on() {
         format!("error: could not read `namespaces`: {words}\n")
     );
 
+    // Its own word for what it is stands there already.
+    let cluster = Cluster::new();
+    cluster.fails("version", "error: context \"nope\" does not exist\n");
+    let target = cluster.path("snapshot");
+    let run = cluster.run("snapshot", &["--out-dir", text(&target)]);
+    assert_eq!(
+        run.stderr,
+        "error: could not read the version: context \"nope\" does not exist\n"
+    );
+
     let run = psp2gatekeeper(&["migrate", "--live", "--kubectl", "/no/such/kubectl"]);
     assert_eq!(run.code, 2);
     for word in ["could not run `/no/such/kubectl`", "--kubectl"] {

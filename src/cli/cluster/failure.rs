@@ -22,7 +22,11 @@ impl Failure {
     /// Tells from what kubectl complains about why it failed.
     pub(super) fn of(complaints: &str, status: ExitStatus) -> Self {
         let lines = complaints.lines().map(str::trim);
-        let error: Vec<&str> = lines.filter(|it| !is_aside(it)).collect();
+        let lines = lines.filter(|it| !is_aside(it));
+        // We say that it is an error.
+        let error: Vec<&str> = lines
+            .map(|it| it.strip_prefix("error: ").unwrap_or(it))
+            .collect();
         let message = match error.as_slice() {
             [] => format!("kubectl says nothing and ends with {status}"),
             lines => lines.join("; "),

@@ -226,6 +226,32 @@ fn what_is_no_object_is_left_aside_with_a_note() {
 }
 
 #[test]
+fn what_has_a_pod_template_is_not_left_aside_in_silence() {
+    let object = |api_version: &str, kind: &str, spec: &str| {
+        format!("apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: x}}\nspec: {spec}\n")
+    };
+    let template = "{template: {spec: {containers: [{name: c, image: i}]}}}";
+    let told = |text: String| {
+        let (inventory, diagnostics) = loaded(&text);
+        assert_eq!(inventory.workloads, []);
+        diagnostics
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told(object("argoproj.io/v1alpha1", "Rollout", template)),
+        [
+            "note[unknown-workload]: a.yaml:2:7: pods are made of Rollout x, whose kind is not known in version `argoproj.io/v1alpha1`, so it was left aside; its pods can be given themselves"
+        ]
+    );
+    assert_eq!(told(object("v1", "Deployment", template)).len(), 1);
+    for spec in ["{template: {spec: {}}}", "{template: x}", "{}"] {
+        assert_eq!(told(object("example.com/v1", "X", spec)).len(), 0);
+    }
+}
+
+#[test]
 fn errors_of_all_sources_come_in_order() {
     let first = Source {
         name: "b.yaml".to_owned(),

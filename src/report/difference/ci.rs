@@ -1,7 +1,7 @@
 //! What would change, for CI systems.
 
 use super::unified::write_unified;
-use super::{DifferenceReport, how};
+use super::{Against, DifferenceReport, how};
 use crate::diagnostic::Location;
 use crate::diff::Change;
 use crate::diff::workloads::{Fate, Treatment};
@@ -34,7 +34,9 @@ impl DifferenceReport<'_> {
     /// `compared_with` is the directory or cluster in which objects are to be looked for.
     pub fn cases(&self, compared_with: &str) -> Vec<Case> {
         let objects = self.changes.unwrap_or_default().iter();
-        let mut res: Vec<Case> = objects.map(|it| object(it, compared_with)).collect();
+        let mut res: Vec<Case> = objects
+            .map(|it| object(it, self.against, compared_with))
+            .collect();
         if self.changes.is_some_and(<[_]>::is_empty) {
             res.push(Case {
                 suite: "objects",
@@ -82,10 +84,10 @@ impl DifferenceReport<'_> {
     }
 }
 
-fn object(change: &Change, compared_with: &str) -> Case {
+fn object(change: &Change, against: Against, compared_with: &str) -> Case {
     let mut text = Vec::new();
     // A vector takes all that is written to it.
-    let _ = write_unified(&mut text, change, false);
+    let _ = write_unified(&mut text, change, against, false);
     Case {
         suite: "objects",
         class: String::new(),

@@ -34,7 +34,7 @@ impl DifferenceReport<'_> {
     pub(in crate::report) fn objects_json(&self, most: usize) -> Option<Vec<Value>> {
         let objects = self.changes?.iter().take(most).map(|it| {
             let mut text = Vec::new();
-            let written = write_unified(&mut text, it, false);
+            let written = write_unified(&mut text, it, self.against, false);
             json!({
                 "change": how(&it.kind),
                 "apiVersion": it.api_version,

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use similar::udiff::UnifiedHunkHeader;
 use similar::{ChangeTag, TextDiff};
 
+use super::Against;
 use crate::diff::Change;
 
 /// So many lines that are the same are shown around those that are not.
@@ -19,7 +20,12 @@ const REVERSE: &str = "\x1b[7m";
 const NOT_REVERSE: &str = "\x1b[27m";
 
 /// Writes how an object changes; in color with emphasis on the words that do.
-pub(super) fn write_unified(out: &mut dyn Write, change: &Change, color: bool) -> io::Result<()> {
+pub(super) fn write_unified(
+    out: &mut dyn Write,
+    change: &Change,
+    against: Against,
+    color: bool,
+) -> io::Result<()> {
     let (old, new) = change.texts();
     let diff = TextDiff::from_lines(old, new);
     let file = change.file_name();
@@ -27,7 +33,8 @@ pub(super) fn write_unified(out: &mut dyn Write, change: &Change, color: bool) -
         "" => "/dev/null".to_owned(),
         _ => format!("{side}/{file}"),
     };
-    let (old, new) = (name("LIVE", old), name("MERGED", new));
+    let [old_side, new_side] = against.sides();
+    let (old, new) = (name(old_side, old), name(new_side, new));
     if !color {
         let mut unified = diff.unified_diff();
         return write!(
