@@ -52,7 +52,7 @@ pub struct Report {
     pub read: BTreeMap<String, usize>,
     /// How many objects were left aside, by kind.
     pub ignored: BTreeMap<String, usize>,
-    /// What becomes of the workloads of the input if every constraint denies; absent where there is none.
+    /// What becomes of the workloads of the input if every constraint denies; absent where nobody asked, or there is none.
     pub workloads: Option<Counts>,
     /// Whether the input had the ClusterRole `cluster-admin`, which is assumed otherwise.
     pub cluster_admin_given: bool,
@@ -156,7 +156,7 @@ pub struct ReportOptions<'a> {
 /// The first release of Kubernetes without PodSecurityPolicy.
 const WITHOUT_PSP: Version = Version::new(1, 25);
 
-/// Reports a migration; `workloads` is what becomes of those of the input, if it has any.
+/// Reports a migration; `workloads` is what becomes of those of the input, if it was asked.
 pub fn report(
     inventory: &Inventory,
     bundle: &Bundle,

@@ -93,19 +93,17 @@ impl MigrateArgs {
         (!below.is_empty()).then(|| below.to_owned())
     }
 
-    /// What becomes of the workloads, where a report wants to know it; only the page wants to know why.
+    /// What becomes of the workloads, where a page wants to know it, because that takes longer than all the rest.
     fn treatments(
         &self,
         inventory: &Inventory,
         manifests: &[Manifest],
         losses: &[Loss],
     ) -> anyhow::Result<Vec<Treatment>> {
-        match (&self.report_html, &self.out_dir) {
-            _ if inventory.workloads.is_empty() => Ok(Vec::new()),
-            (Some(_), _) => page::treatments(inventory, manifests, losses),
-            (None, Some(_)) => page::treatments(inventory, manifests, &[]),
-            (None, None) => Ok(Vec::new()),
+        if self.report_html.is_none() || inventory.workloads.is_empty() {
+            return Ok(Vec::new());
         }
+        page::treatments(inventory, manifests, losses)
     }
 
     /// # Errors
