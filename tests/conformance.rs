@@ -80,7 +80,6 @@ fn check_rego(file: &Path) -> Result<(), Failed> {
     let manifests = manifests(&inventory(&all)?)?;
     let mut complaints = Vec::new();
     for (row, namespace) in pairs {
-        let objections = as_written::objections(&manifests, &row.in_file(namespace))?;
         let expected = match row.answer()? {
             Answer::Admitted => &[],
             Answer::Forbidden([]) | Answer::Stored(_) => {
@@ -88,8 +87,9 @@ fn check_rego(file: &Path) -> Result<(), Failed> {
             }
             Answer::Forbidden(expected) => expected,
         };
-        if !as_written::begin(&objections, expected) {
-            complaints.push(format!("{}: the Rego: {objections:#?}", row.note));
+        let request = row.in_file(namespace);
+        if let Err(it) = as_written::check(&manifests, &request, row.audited, expected) {
+            complaints.push(format!("{}: the Rego: {it}", row.note));
         }
     }
     match complaints.as_slice() {
@@ -156,6 +156,9 @@ impl Row {
         inventory: &Inventory,
         gatekeeper: &GatekeeperAdmission,
     ) -> Result<(), Failed> {
+        if self.old.is_some() || self.audited {
+            return Err("`old` and `audited` are asked of the Rego alone".into());
+        }
         let request = self.request(namespace, inventory);
         let psp = PspAdmission::new(inventory);
         let judge = |request: &AdmissionRequest| judge(gatekeeper, request, self.proc_mount_type());

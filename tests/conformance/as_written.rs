@@ -1,20 +1,44 @@
 //! Asks the rendered Rego itself, of a pod as it is written: with what the types of Kubernetes 1.24 do not have, and without
 //! what an API server adds.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use psp2gatekeeper::admission::AdmissionRequest;
 use psp2gatekeeper::manifest::Manifest;
 use regorus::Engine;
 use serde_json::{Value, json};
 
-/// Returns what the Rego objects to, sorted: that of each policy, or its message if none may be used.
+/// Whether the Rego holds to this: as many objections as expected that begin so, in this order.
+///
+/// An audit and a file name neither operation nor requester; what is `audited` has null for both, which is absent.
 ///
 /// # Errors
 ///
-/// When the Rego cannot be evaluated.
-pub(crate) fn objections(
+/// When the Rego cannot be evaluated, or what it objects to instead.
+pub(crate) fn check(
     manifests: &[Manifest],
     request: &AdmissionRequest,
+    audited: bool,
+    expected: &[String],
+) -> anyhow::Result<()> {
+    let user = &request.user_info;
+    let how = if audited {
+        json!({"operation": null, "userInfo": null})
+    } else {
+        json!({
+            "operation": request.operation,
+            "userInfo": {"username": user.username, "groups": user.groups},
+        })
+    };
+    let objections = objections(manifests, request, &how)?;
+    ensure!(begin(&objections, expected), "{objections:#?}");
+    Ok(())
+}
+
+/// Returns what the Rego objects to, sorted: that of each policy, or its message if none may be used.
+fn objections(
+    manifests: &[Manifest],
+    request: &AdmissionRequest,
+    how: &Value,
 ) -> anyhow::Result<Vec<String>> {
     let of_kind = |is_template: bool| -> anyhow::Result<Value> {
         let mut manifests = manifests.iter();
@@ -32,13 +56,12 @@ pub(crate) fn objections(
         let text = text.as_str().unwrap_or_default();
         engine.add_policy(format!("module {index}"), text.to_owned())?;
     }
-    let user = &request.user_info;
     let input = json!({
         "review": {
             "kind": {"group": "", "version": "v1", "kind": "Pod"},
-            "operation": request.operation,
+            "operation": how["operation"],
             "namespace": request.namespace,
-            "userInfo": {"username": user.username, "groups": user.groups},
+            "userInfo": how["userInfo"],
             "object": request.pod.0,
             "oldObject": request.old_pod.as_ref().map(|it| &it.0),
         },
@@ -65,7 +88,7 @@ pub(crate) fn objections(
 }
 
 /// Whether the objections are as many as expected and begin so, in this order.
-pub(crate) fn begin(objections: &[String], expected: &[String]) -> bool {
+fn begin(objections: &[String], expected: &[String]) -> bool {
     let mut pairs = objections.iter().zip(expected);
     objections.len() == expected.len() && pairs.all(|(it, expected)| it.starts_with(expected))
 }

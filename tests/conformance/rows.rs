@@ -31,6 +31,9 @@ pub(crate) struct Row {
     pub(crate) pod: Map<String, Value>,
     /// The same of the pod before an update. Only what is asked of the Rego alone has it; all others are to be created.
     pub(crate) old: Option<Map<String, Value>>,
+    /// Whether an audit or a file asks, without an operation and a requester; of the Rego alone, too.
+    #[serde(default)]
+    pub(crate) audited: bool,
     #[serde(default)]
     pub(crate) admitted: bool,
     pub(crate) forbidden: Option<Vec<String>>,
