@@ -31,7 +31,7 @@ impl<'a> Circumstances<'a> {
         psp: &PodSecurityPolicy,
         scopes: &BTreeSet<Scope<'b>>,
         mut tried: impl Iterator<Item = Tried<'b>>,
-        mutators: &[&Acting<'a>],
+        mutators: &[Acting<'a>],
         own: &[Option<&'a Mutator>],
     ) -> Option<(&'b str, Self)> {
         let mut scopes = scopes.iter().copied();

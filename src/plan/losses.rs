@@ -48,29 +48,46 @@ pub(super) fn losses(
 ) -> Vec<Loss> {
     let mut res = Gathered::new(kinds);
     let all = &mutators.whole;
+    let by_key: BTreeMap<_, _> = all.iter().map(keyed).collect();
     let labelled: Vec<_> = mutators.labelled.iter().map(keyed).collect();
     let acting = [all, &mutators.labelled].map(|it| Acting::new(it.iter().collect()));
-    let acting: Vec<&Acting<'_>> = acting.iter().collect();
-    let mutators: BTreeMap<_, _> = all.iter().map(keyed).collect();
     let mut of_many = BTreeMap::new();
     for psp in &inventory.policies {
         let defaults = defaults(psp, kubernetes);
         if defaults.is_empty() {
             continue;
         }
+        let defaults = defaults.into_iter().map(|(control, default)| {
+            let key = default.mutation.as_ref().map(|it| key(control, it));
+            Filled {
+                control,
+                mutator: key.as_ref().and_then(|it| by_key.get(it)).copied(),
+                labelled: labelled
+                    .iter()
+                    .filter(|(own, it)| {
+                        key.as_ref() == Some(own) && it.policies.contains(&psp.name)
+                    })
+                    .map(|(_, it)| *it)
+                    .collect(),
+                default,
+            }
+        });
+        let defaults: Vec<_> = defaults.collect();
+        let own: Vec<_> = defaults.iter().map(|it| it.mutator).collect();
+        let places: Vec<Place> = defaults.iter().map(|it| it.default.place).collect();
         let mut pods = witness::pods(psp);
         let Some(modest) = pods.next() else {
             continue;
         };
-        let places: Vec<Place> = defaults.iter().map(|(_, it)| it.place).collect();
         let more = LazyCell::new(Box::new(|| pods.collect()) as Box<dyn FnOnce() -> Vec<Pod> + '_>);
         let unlike = Unlike::default();
         let users = usage.users(&psp.name).into_iter();
         let administrators = Some(usage.administrators())
             .filter(|_| inventory.policies.len() <= MOST_FOR_ADMINISTRATORS);
         for (subjects, scopes) in users.chain(administrators.into_iter().flatten()) {
+            let (_, everywhere) = split(&scopes, None);
             let (many, few): (BTreeSet<_>, BTreeSet<_>) = subjects.into_iter().partition(|it| {
-                let uses_many = || uses_many(usage, it, &split(&scopes, None).1);
+                let uses_many = || uses_many(usage, it, &everywhere);
                 *of_many.entry(*it).or_insert_with(uses_many)
             });
             let parts = [(few, false), (many, true)].into_iter();
@@ -78,14 +95,6 @@ pub(super) fn losses(
                 if use_many && res.is_known(&psp.name, &subjects) {
                     continue;
                 }
-                let (_, everywhere) = split(&scopes, None);
-                let keys = defaults.iter().map(|(control, it)| {
-                    let mutation = it.mutation.as_ref();
-                    mutation.map(|it| key(control, it))
-                });
-                let keys: Vec<_> = keys.collect();
-                let own = keys.iter().map(|it| mutators.get(it.as_ref()?).copied());
-                let own: Vec<Option<&Mutator>> = own.collect();
                 let circumstances = kinds.of(&psp.name).and_then(|kind| {
                     let tried = tried(usage, &subjects, all, &everywhere);
                     Circumstances::of(kind, psp, &scopes, tried, &acting, &own)
@@ -95,10 +104,7 @@ pub(super) fn losses(
                 {
                     continue;
                 }
-                let mut told = Vec::new();
-                for (((control, default), key), mutator) in defaults.iter().zip(&keys).zip(&own) {
-                    let mutation = default.mutation.as_ref();
-                    let (with, without) = split(&scopes, mutator.map(|it| &it.namespaces));
+                let told = defaults.iter().flat_map(|it| {
                     let search = Search {
                         usage,
                         psp,
@@ -106,65 +112,79 @@ pub(super) fn losses(
                         modest: &modest,
                         more: &more,
                         unlike: &unlike,
-                        control,
-                        place: default.place,
+                        control: it.control,
+                        place: it.default.place,
                         places: &places,
                         mutators: all,
                     };
-                    let mut tell =
-                        |name: &str, direction, reach: &Reach, why: &str, witness: Option<_>| {
-                            told.push(Sought {
-                                name: format!("{control}/{name}"),
-                                direction,
-                                psp: psp.name.clone(),
-                                field: default.field,
-                                namespaces: reach.names.clone(),
-                                subjects: subjects.iter().map(|it| subject_text(it)).collect(),
-                                why: why.to_owned(),
-                                witness: witness.map(Rc::new),
-                            });
-                        };
-                    let (name, why) = NOT_SET;
-                    let witness = search.defaulted(&without, &[]);
-                    tell(name, Direction::Stricter, &without, why, witness);
-                    tell(
-                        "default-of-the-first",
-                        Direction::Differs,
-                        &everywhere,
-                        "a pod whose profile of seccomp is a field alone gets no default where a policy accepts it that is not the first by name, which the plugin would have taken",
-                        search.first_by_name(&everywhere),
-                    );
-                    let Some(mutation) = mutation else {
-                        continue;
-                    };
-                    let same = labelled.iter().filter(|(own, it)| {
-                        key.as_ref() == Some(own) && it.policies.contains(&psp.name)
-                    });
-                    let same = same.map(|(_, it)| {
-                        let (with, _) = split(&scopes, Some(&it.namespaces));
-                        (with, it.labels.as_ref().map(LabelSelector::pod))
-                    });
-                    for (with, label) in iter::once((with, None)).chain(same) {
-                        for caveat in &mutation.caveats {
-                            let more: Vec<_> = label.iter().chain([&caveat.pod]).collect();
-                            tell(
-                                caveat.name,
-                                caveat.direction,
-                                &with,
-                                &caveat.why,
-                                search.defaulted(&with, &more),
-                            );
-                        }
-                    }
-                }
-                res.add_all(circumstances.map(|(_, it)| it), told);
+                    it.losses(&search, &scopes, &everywhere)
+                });
+                res.add_all(circumstances.map(|(_, it)| it), told.collect());
             }
         }
     }
     if inventory.policies.len() > MOST_FOR_ADMINISTRATORS {
-        administrators::add(&mut res, inventory, usage, all, &mutators, kubernetes);
+        administrators::add(&mut res, inventory, usage, all, &by_key, kubernetes);
     }
     res.finish()
+}
+
+/// What a policy fills in, and what of Gatekeeper does.
+struct Filled<'a> {
+    control: &'static str,
+    default: DefaultValue,
+    mutator: Option<&'a Mutator>,
+    /// Those that act on pods with a label.
+    labelled: Vec<&'a Mutator>,
+}
+
+impl Filled<'_> {
+    /// What becomes of it in the scopes, each loss with a witness if one was found.
+    fn losses(
+        &self,
+        search: &Search<'_, '_>,
+        scopes: &BTreeSet<Scope<'_>>,
+        everywhere: &Reach,
+    ) -> Vec<Sought> {
+        let subjects = search.subjects.iter().map(|it| subject_text(it));
+        let subjects: BTreeSet<String> = subjects.collect();
+        let sought = |name: &str, direction, reach: &Reach, why: &str, witness: Option<_>| Sought {
+            name: format!("{}/{name}", self.control),
+            direction,
+            psp: search.psp.name.clone(),
+            field: self.default.field,
+            namespaces: reach.names.clone(),
+            subjects: subjects.clone(),
+            why: why.to_owned(),
+            witness: witness.map(Rc::new),
+        };
+        let (with, without) = split(scopes, self.mutator.map(|it| &it.namespaces));
+        let (name, why) = NOT_SET;
+        let witness = search.defaulted(&without, &[]);
+        let mut res = vec![
+            sought(name, Direction::Stricter, &without, why, witness),
+            sought(
+                "default-of-the-first",
+                Direction::Differs,
+                everywhere,
+                "a pod whose profile of seccomp is a field alone gets no default where a policy accepts it that is not the first by name, which the plugin would have taken",
+                search.first_by_name(everywhere),
+            ),
+        ];
+        let labelled = self.labelled.iter().map(|it| {
+            let (with, _) = split(scopes, Some(&it.namespaces));
+            (with, it.labels.as_ref().map(LabelSelector::pod))
+        });
+        let caveats = self.default.mutation.iter().flat_map(|it| &it.caveats);
+        for (with, label) in iter::once((with, None)).chain(labelled) {
+            res.extend(caveats.clone().map(|it| {
+                let more: Vec<_> = label.iter().chain([&it.pod]).collect();
+                let witness = search.defaulted(&with, &more);
+                sought(it.name, it.direction, &with, &it.why, witness)
+            }));
+        }
+        res
+    }
 }
 
 /// What `default-not-set` is called without its control, and why it is.

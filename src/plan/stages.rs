@@ -182,22 +182,7 @@ impl Bundle {
 
 /// Tells of patterns that match no namespace that the input knows.
 fn unknown(stages: &Stages, inventory: &Inventory) -> Vec<Diagnostic> {
-    let bindings = inventory.bindings.iter();
-    let bindings = bindings.filter_map(|it| it.namespace.as_ref());
-    let roles = inventory
-        .roles
-        .iter()
-        .filter_map(|it| it.namespace.as_ref());
-    let accounts = inventory.service_accounts.keys().map(|(it, _)| it);
-    let workloads = inventory.workloads.iter().map(|it| &it.namespace);
-    let known: BTreeSet<&String> = inventory
-        .namespaces
-        .keys()
-        .chain(bindings)
-        .chain(roles)
-        .chain(accounts)
-        .chain(workloads)
-        .collect();
+    let known = inventory.namespace_names();
     stages
         .patterns()
         .filter(|pattern| !known.iter().any(|it| pattern.matches(it)))
