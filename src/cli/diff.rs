@@ -109,7 +109,12 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
     if assume_grant.is_some() {
         resolve::assume_everybody(&mut inventory);
     }
-    let treatments = page::treatments(&inventory, &manifests, &bundle.losses)?;
+    let treatments = page::treatments(
+        &inventory,
+        &manifests,
+        &bundle.losses,
+        args.plan.kubernetes(),
+    )?;
     let difference = DifferenceReport {
         changes: changes.as_deref(),
         treatments: &treatments,

@@ -184,8 +184,13 @@ impl PlanArgs {
         ReportOptions {
             enforcement_action: self.enforcement_action.into(),
             layout,
-            kubernetes: self.target.kubernetes_version,
+            kubernetes: self.kubernetes(),
         }
+    }
+
+    /// Returns the release of Kubernetes that the output is for.
+    pub(crate) fn kubernetes(&self) -> Version {
+        self.target.kubernetes_version
     }
 
     /// Returns the inventory with what is assumed about grants.
@@ -215,7 +220,7 @@ pub(crate) struct TargetArgs {
 
     /// The release of Kubernetes that the output is for; AppArmor profiles are fields since 1.30.
     #[arg(long, default_value_t = KUBERNETES, value_name = "VERSION")]
-    kubernetes_version: Version,
+    pub(crate) kubernetes_version: Version,
 }
 
 fn gatekeeper_version(text: &str) -> anyhow::Result<Version> {
@@ -409,7 +414,7 @@ fn html(
         report,
         difference: &DifferenceReport {
             changes: None,
-            treatments: &page::treatments(inventory, manifests, &report.losses)?,
+            treatments: &page::treatments(inventory, manifests, &report.losses, report.kubernetes)?,
             losses: &report.losses,
         },
         matrix: &Matrix::new(inventory, grants),
