@@ -161,6 +161,7 @@ impl Both<'_> {
     ///
     /// It keeps proc mount types, as releases do that the output has to last for; one that drops them changes no decision but
     /// this one, that of pods which then ask for nothing.
+    /// It keeps annotation and field of seccomp together as releases up to 1.26 do, also for a later one, which reads the field alone.
     pub(super) fn between(&self, asked: &AdmissionRequest, pod: &mut Pod) {
         match asked.operation {
             Operation::Create if asked.subresource.is_empty() => seccomp::sync(pod),
