@@ -14,8 +14,8 @@
 use serde_json::{Map, Value};
 
 use crate::admission::{Verdict, Violation};
+use crate::api::apparmor;
 use crate::api::core::{Pod, SECCOMP_POD, seccomp_field_for};
-use crate::controls::apparmor;
 use crate::input::{Inventory, Workload};
 use crate::psp::{self, Outcome, PspAdmission};
 use crate::requests::{OwnPod, own_pod, template_path};
@@ -160,18 +160,18 @@ fn added(
         let profile = container.app_armor_profile();
         let field = apparmor::field_for(profile);
         if container
-            .own(APPARMOR_FIELD)
+            .own(apparmor::FIELD)
             .is_some_and(|it| Some(it) != field.as_ref())
         {
-            let path = container.security_path(APPARMOR_FIELD);
+            let path = container.security_path(apparmor::FIELD);
             conflicts.push(format!(
                 "{path} is not the default `{profile}`, which PodSecurityPolicy writes as an annotation; from Kubernetes {} on the two must not differ",
                 apparmor::FIELD_SINCE
             ));
         } else if let Some(field) = field
-            && container.effective(APPARMOR_FIELD) != Some(&field)
+            && container.effective(apparmor::FIELD) != Some(&field)
         {
-            mutated.set_container_security(at, APPARMOR_FIELD, field);
+            mutated.set_container_security(at, apparmor::FIELD, field);
         }
     }
     if conflicts.is_empty() {
@@ -180,9 +180,6 @@ fn added(
         Err(conflicts)
     }
 }
-
-/// The member of a security context that has the AppArmor profile.
-const APPARMOR_FIELD: &str = "appArmorProfile";
 
 /// Why the pod would not pass with nothing to fill anything in; empty where it would.
 fn what_still_fails(psp: &PspAdmission<'_>, answers: &Answers) -> Vec<String> {

@@ -7,6 +7,9 @@
 //! The webhooks are configured as Gatekeeper's chart configures them, and no namespace is excluded but Gatekeeper's own and
 //! those with the label `admission.gatekeeper.sh/ignore`.
 //!
+//! The API server is one of Kubernetes 1.24 unless [`GatekeeperAdmission::on`] says otherwise.
+//! The webhooks see the fields of a pod that its release knows; those that came after 1.34 they never see.
+//!
 //! Known differences from a cluster, all in texts that Rego makes:
 //!
 //! - a number from one million up that a message takes straight from the pod reads `1e+06` in a cluster, `1000000` here;
@@ -36,8 +39,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::admission::{Admission, AdmissionRequest, Operation, Verdict, Violation};
+use crate::api::apparmor;
 use crate::api::core::Pod;
 use crate::manifest::Manifest;
+use crate::version::Version;
 use document::Object;
 use match_::Namespace;
 use mutate::Mutators;
@@ -126,7 +131,11 @@ pub struct GatekeeperAdmission {
     mutators: Mutators,
     constraints: Constraints,
     frame: ReviewFrame,
+    kubernetes: Version,
 }
+
+/// The release of an API server that nothing else is said of.
+const KUBERNETES: Version = Version::new(1, 24);
 
 /// Gatekeeper's own namespace.
 const GATEKEEPER: &str = "gatekeeper-system";
@@ -190,17 +199,29 @@ impl GatekeeperAdmission {
             mutators: Mutators::new(&mutators)?,
             constraints: Constraints::new(&templates, &constraints)?,
             frame: ReviewFrame::new(),
+            kubernetes: KUBERNETES,
         })
     }
 
-    /// Returns the pod of a request as an API server reads and writes it: without what its type does not have, and without what
-    /// says nothing.
+    /// Puts Gatekeeper on a cluster of another release of Kubernetes than 1.24.
+    #[must_use]
+    pub fn on(self, kubernetes: Version) -> Self {
+        Self { kubernetes, ..self }
+    }
+
+    /// Returns the release of Kubernetes that Gatekeeper is on.
+    pub fn kubernetes(&self) -> Version {
+        self.kubernetes
+    }
+
+    /// Returns the pod of a request as an API server of that release reads and writes it: without what its type does not have,
+    /// and without what says nothing.
     ///
     /// # Errors
     ///
     /// When an API server cannot read it and so refuses the request by itself.
-    pub fn read(request: &AdmissionRequest) -> Result<Pod, ReviewError> {
-        encode(&request.pod, request, request.pod.name()).map(pod)
+    pub fn read(request: &AdmissionRequest, kubernetes: Version) -> Result<Pod, ReviewError> {
+        encode(&request.pod, request, request.pod.name(), kubernetes).map(pod)
     }
 
     /// Asks the mutating webhook.
@@ -210,7 +231,7 @@ impl GatekeeperAdmission {
     /// When the request is refused with an error.
     pub fn mutate(&self, request: &AdmissionRequest) -> Result<Mutated, ReviewError> {
         let namespace = self.namespace(request);
-        let before: Value = encode(&request.pod, request, request.pod.name())?;
+        let before: Value = encode(&request.pod, request, request.pod.name(), self.kubernetes)?;
         if self.mutators.is_empty()
             || request.subresource == NOT_MUTATED
             || is_exempt(request, namespace)
@@ -232,7 +253,7 @@ impl GatekeeperAdmission {
         }
         let after = pod(after);
         Ok(Mutated {
-            pod: pod(encode(&after, request, after.name())?),
+            pod: pod(encode(&after, request, after.name(), self.kubernetes)?),
             changed: true,
         })
     }
@@ -254,6 +275,9 @@ impl GatekeeperAdmission {
 
     /// Asks both webhooks; `between` is what the API server does to the pod after the first and before the second.
     ///
+    /// What it does since Kubernetes 1.30 alone is done by itself: a container whose AppArmor profile is an annotation gets the
+    /// field.
+    ///
     /// # Errors
     ///
     /// When the answer cannot be known; a request that is refused with an error is an answer.
@@ -268,7 +292,11 @@ impl GatekeeperAdmission {
             }
             other => other?,
         };
-        let pod = between(mutated.pod);
+        let mut pod = between(mutated.pod);
+        let is_new = request.operation == Operation::Create && request.subresource.is_empty();
+        if is_new && self.kubernetes >= apparmor::FIELD_SINCE {
+            apparmor::sync(&mut pod);
+        }
         match self.validate_pod(request, &pod) {
             Ok(violations) => Ok(Review {
                 allowed: !violations
@@ -297,10 +325,10 @@ impl GatekeeperAdmission {
             ("", Operation::Create) => generated_name(pod),
             (name, _) => name.to_owned(),
         };
-        let object: RegoValue = encode(pod, request, &name)?;
+        let object: RegoValue = encode(pod, request, &name, self.kubernetes)?;
         let old_object = match &request.old_pod {
             None => RegoValue::Null,
-            Some(old_pod) => encode(old_pod, request, old_pod.name())?,
+            Some(old_pod) => encode(old_pod, request, old_pod.name(), self.kubernetes)?,
         };
         let review = self
             .frame
@@ -403,6 +431,7 @@ fn encode<B: wire::Build>(
     pod: &Pod,
     request: &AdmissionRequest,
     name: &str,
+    kubernetes: Version,
 ) -> Result<B, ReviewError> {
     let own = pod.namespace();
     if !own.is_empty() && own != request.namespace {
@@ -413,7 +442,7 @@ fn encode<B: wire::Build>(
             ),
         });
     }
-    wire::encode(pod, &request.namespace, name).map_err(|error| ReviewError::Refused {
+    wire::encode(pod, &request.namespace, name, kubernetes).map_err(|error| ReviewError::Refused {
         reason: format!("the pod cannot be read: {error}"),
     })
 }

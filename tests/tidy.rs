@@ -38,13 +38,12 @@ const EDGES: &[(&str, &[&str])] = &[
             "standards",
         ],
     ),
-    ("api", &[]),
+    ("api", &["version"]),
     (
         "bake",
         &[
             "admission",
             "api",
-            "controls",
             "input",
             "psp",
             "requests",
@@ -94,7 +93,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "verify",
         ],
     ),
-    ("gatekeeper", &["admission", "api", "manifest"]),
+    ("gatekeeper", &["admission", "api", "manifest", "version"]),
     ("input", &["api", "diagnostic"]),
     ("loss", &["admission"]),
     ("manifest", &["api", "diagnostic"]),

@@ -132,6 +132,56 @@ fn an_output_as_it_was_written_passes() {
     assert!(run.stdout.contains(by), "{}", run.stdout);
 }
 
+/// One policy, which everybody may use and which fills in an AppArmor profile.
+const CONFINED: &str = "\
+apiVersion: policy/v1beta1
+kind: PodSecurityPolicy
+metadata:
+  name: confined
+  annotations:
+    apparmor.security.beta.kubernetes.io/allowedProfileNames: runtime/default,localhost/web
+    apparmor.security.beta.kubernetes.io/defaultProfileName: runtime/default
+spec:
+  volumes: ['*']
+  runAsUser: {rule: RunAsAny}
+  seLinux: {rule: RunAsAny}
+  supplementalGroups: {rule: RunAsAny}
+  fsGroup: {rule: RunAsAny}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: confined}
+rules: [{apiGroups: [policy], resources: [podsecuritypolicies], resourceNames: [confined], verbs: [use]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: confined}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: confined}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: \"system:authenticated\"}]
+";
+
+#[test]
+fn an_apparmor_profile_is_known_in_both_places_where_kubernetes_has_two() {
+    let migration = Migration::new();
+    fs::write(migration.path("cluster.yaml"), CONFINED).expect("it is writable");
+    let not_set = "by apparmor/default-not-set (stricter) of confined";
+    for (release, mutators, is_lost) in [
+        ("1.29", true, true),
+        ("1.30", true, false),
+        ("1.34", true, false),
+        ("1.34", false, true),
+    ] {
+        let mut arguments = vec!["verify", "--kubernetes-version", release];
+        if !mutators {
+            arguments.push("--no-mutators");
+        }
+        let run = migration.run(&arguments);
+        assert_eq!(run.code, 0, "{release}: {}{}", run.stdout, run.stderr);
+        let found = run.stdout.contains(not_set);
+        assert_eq!(found, is_lost, "{release}: {}", run.stdout);
+    }
+}
+
 #[test]
 fn a_widened_range_is_found() {
     check_corruption(

@@ -187,7 +187,7 @@ fn bake_all<'a>(
     };
     let bundle = plan(inventory, &resolve::grants(inventory), options);
     let manifests = render(&bundle, &environment()?)?;
-    let both = Both::as_if_deny(inventory, &manifests)?;
+    let both = Both::as_if_deny(inventory, &manifests, kubernetes)?;
     pods(workloads, others)
         .into_par_iter()
         .map(|it| bake(inventory, &both.psp, &both, kubernetes, it))

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::admission::{AdmissionRequest, Operation, Verdict, Violation};
+use crate::api::apparmor;
 use crate::api::core::{Pod, strings};
 use crate::api::policy::PodSecurityPolicy;
 use crate::api::seccomp;
@@ -18,6 +19,7 @@ use crate::manifest::Manifest;
 use crate::psp::{self, PLUGIN, PSP_ANNOTATION, Phase, PspAdmission};
 use crate::requests::prepare;
 use crate::verify::{Answerers, Answers, Tried, differences, taking};
+use crate::version::Version;
 
 /// What refuses a pod that admission made ill-formed.
 const API_SERVER: &str = "API server";
@@ -42,11 +44,13 @@ impl<'a> Both<'a> {
     pub(super) fn as_if_deny(
         inventory: &'a Inventory,
         manifests: &[Manifest],
+        kubernetes: Version,
     ) -> Result<Self, ReviewError> {
+        let gatekeeper = GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)?;
         Ok(Self {
             inventory,
             psp: PspAdmission::new(inventory),
-            gatekeeper: GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)?,
+            gatekeeper: gatekeeper.on(kubernetes),
             now: None,
             as_if_deny: true,
         })
@@ -59,8 +63,14 @@ impl Both<'_> {
         prepare(self.inventory, request.clone())
     }
 
-    /// The pod as it would be stored, for a comparison: without the name of a policy, and with sets in one order.
-    fn stored(asked: &AdmissionRequest, mut pod: Pod) -> Result<Pod, ReviewError> {
+    /// The request's pod as the API server under Gatekeeper writes it.
+    fn read(&self, asked: &AdmissionRequest) -> Result<Pod, ReviewError> {
+        GatekeeperAdmission::read(asked, self.gatekeeper.kubernetes())
+    }
+
+    /// The pod as it would be stored, for a comparison: without the name of a policy, with sets in one order, and with AppArmor
+    /// profiles in one place where the API server under Gatekeeper knows two.
+    fn stored(&self, asked: &AdmissionRequest, mut pod: Pod) -> Result<Pod, ReviewError> {
         pod.remove(&["metadata", "annotations", PSP_ANNOTATION]);
         for at in pod.container_refs() {
             for key in ["add", "drop"] {
@@ -75,7 +85,10 @@ impl Both<'_> {
                 }
             }
         }
-        GatekeeperAdmission::read(&AdmissionRequest {
+        if self.gatekeeper.kubernetes() >= apparmor::FIELD_SINCE {
+            apparmor::move_to_containers(&mut pod);
+        }
+        self.read(&AdmissionRequest {
             pod,
             ..asked.clone()
         })
@@ -105,7 +118,7 @@ impl Both<'_> {
         if let Some(verdict) = unless_stored(asked, &pod) {
             return Ok((verdict, policy));
         }
-        let pod = Self::stored(asked, pod)?;
+        let pod = self.stored(asked, pod)?;
         Ok((Verdict::Admitted { pod }, policy))
     }
 
@@ -127,7 +140,7 @@ impl Both<'_> {
             if let Some(verdict) = unless_stored(asked, &pod) {
                 return Ok(verdict);
             }
-            let pod = Self::stored(asked, pod)?;
+            let pod = self.stored(asked, pod)?;
             return Ok(Verdict::Admitted { pod });
         }
         let mut violations: Vec<_> = violations
@@ -148,6 +161,7 @@ impl Both<'_> {
     ///
     /// It keeps proc mount types, as releases do that the output has to last for; one that drops them changes no decision but
     /// this one, that of pods which then ask for nothing.
+    /// It keeps annotation and field of seccomp together as releases up to 1.26 do, also for a later one, which reads the field alone.
     pub(super) fn between(&self, asked: &AdmissionRequest, pod: &mut Pod) {
         match asked.operation {
             Operation::Create if asked.subresource.is_empty() => seccomp::sync(pod),
@@ -175,7 +189,7 @@ impl Answerers for Both<'_> {
         let asked = self.prepare(request);
         let mut as_sent = asked.pod.clone();
         self.between(&asked, &mut as_sent);
-        if GatekeeperAdmission::read(&asked).is_err()
+        if self.read(&asked).is_err()
             || !asked.old_pod.as_ref().is_none_or(is_stored)
             || unless_stored(&asked, &as_sent).is_some()
         {
@@ -219,7 +233,7 @@ impl Answerers for Both<'_> {
     ) -> Result<BTreeSet<&'static str>, ReviewError> {
         let asked = self.prepare(request);
         let mutated = unless_refused(self.gatekeeper.mutate(&asked))?;
-        let before = GatekeeperAdmission::read(&asked)?;
+        let before = self.read(&asked)?;
         let all = mutated.iter().flat_map(|it| differences(&before, &it.pod));
         Ok(all.filter_map(|it| self.control_of(&it.path)).collect())
     }

@@ -113,7 +113,12 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
         Some(_) => Against::Directory,
         None => Against::Cluster,
     };
-    let treatments = page::treatments(&inventory, &manifests, &bundle.losses)?;
+    let treatments = page::treatments(
+        &inventory,
+        &manifests,
+        &bundle.losses,
+        args.plan.kubernetes(),
+    )?;
     let difference = DifferenceReport {
         changes: changes.as_deref(),
         against,

@@ -103,7 +103,7 @@ impl MigrateArgs {
         if self.report_html.is_none() || inventory.workloads.is_empty() {
             return Ok(Vec::new());
         }
-        page::treatments(inventory, manifests, losses)
+        page::treatments(inventory, manifests, losses, self.plan.kubernetes())
     }
 
     /// # Errors
@@ -200,8 +200,13 @@ impl PlanArgs {
         ReportOptions {
             enforcement_action: self.enforcement_action.into(),
             layout,
-            kubernetes: self.target.kubernetes_version,
+            kubernetes: self.kubernetes(),
         }
+    }
+
+    /// Returns the release of Kubernetes that the output is for.
+    pub(crate) fn kubernetes(&self) -> Version {
+        self.target.kubernetes_version
     }
 
     /// Returns the inventory with what is assumed about grants.
@@ -231,7 +236,7 @@ pub(crate) struct TargetArgs {
 
     /// The release of Kubernetes that the output is for; AppArmor profiles are fields since 1.30.
     #[arg(long, default_value_t = KUBERNETES, value_name = "VERSION")]
-    kubernetes_version: Version,
+    pub(crate) kubernetes_version: Version,
 }
 
 fn gatekeeper_version(text: &str) -> anyhow::Result<Version> {

@@ -11,6 +11,7 @@ use crate::diff::workloads::{Treatment, pods, treat};
 use crate::input::Inventory;
 use crate::loss::Loss;
 use crate::manifest::Manifest;
+use crate::version::Version;
 
 /// Checks, before anything is written, that there can be a page.
 ///
@@ -40,7 +41,7 @@ pub(super) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| format!("could not write `{}`", path.display()))
 }
 
-/// Asks both about all pods of the input.
+/// Asks both about all pods of the input, Gatekeeper on that release of Kubernetes.
 ///
 /// # Errors
 ///
@@ -49,8 +50,9 @@ pub(super) fn treatments(
     inventory: &Inventory,
     manifests: &[Manifest],
     losses: &[Loss],
+    kubernetes: Version,
 ) -> anyhow::Result<Vec<Treatment>> {
-    let both = Both::as_if_deny(inventory, manifests)?;
+    let both = Both::as_if_deny(inventory, manifests, kubernetes)?;
     pods(&inventory.workloads, &[])
         .into_par_iter()
         .map(|it| treat(&both.psp, &both, losses, it))

@@ -74,7 +74,8 @@ pub(crate) fn run(args: &ReviewArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
     let grants = resolve::grants(&inventory);
     let (now, losses) = migrate::now(&inventory, &grants, args.target)?;
     let prepare = |manifests: &[Manifest]| {
-        GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)
+        let res = GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)?;
+        Ok::<_, ReviewError>(res.on(args.target.kubernetes_version))
     };
     let (gatekeeper, now) = match &args.manifests {
         Some(directory) => {

@@ -16,6 +16,7 @@ use crate::cli::{CiOutput, ExitStatus, Ui, enforcement, migrate, objects, out_di
 use crate::gatekeeper::{GatekeeperAdmission, ReviewError};
 use crate::input::Inventory;
 use crate::loss::Loss;
+use crate::manifest::Manifest;
 use crate::psp::PspAdmission;
 use crate::report::ci;
 use crate::report::verification::VerificationReport;
@@ -144,16 +145,16 @@ pub(crate) fn run(args: &VerifyArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
         None => args.manifests.is_none(),
     };
     judged.push(what_is_judged(args, as_if_deny));
+    let prepare = |manifests: &[Manifest]| {
+        let res = GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)?;
+        Ok::<_, ReviewError>(res.on(args.target.kubernetes_version))
+    };
     let both = Both {
         inventory: &inventory,
         psp: PspAdmission::new(&inventory),
-        gatekeeper: GatekeeperAdmission::from_manifests(&manifests, &inventory.namespaces)
-            .context("the manifests cannot be judged")?,
+        gatekeeper: prepare(&manifests).context("the manifests cannot be judged")?,
         now: match &args.manifests {
-            Some(_) => Some(GatekeeperAdmission::from_manifests(
-                &now,
-                &inventory.namespaces,
-            )?),
+            Some(_) => Some(prepare(&now)?),
             None => None,
         },
         as_if_deny,

@@ -33,16 +33,11 @@ use super::defaults::{Caveat, DefaultValue, Mutation, Place};
 use super::probe::Probe;
 use super::translate::{Parameters, Translate, as_set, has, is_subset, parameters, split};
 use super::{Control, FieldError, Semantics, quoted};
-use crate::api::core::{
-    APPARMOR_CONTAINER_PREFIX, Container, ContainerRef, LOCALHOST_PREFIX, Pod, RUNTIME_DEFAULT,
-    UNCONFINED,
-};
+use crate::api::apparmor::{FIELD, FIELD_SINCE, annotation_key, field_for};
+use crate::api::core::{APPARMOR_CONTAINER_PREFIX, Container, ContainerRef, Pod};
 use crate::api::policy::{PodSecurityPolicy, PodSecurityPolicySpec};
 use crate::loss::Direction;
 use crate::version::Version;
-
-/// The first release of Kubernetes with a field for the profile.
-pub(crate) const FIELD_SINCE: Version = Version::new(1, 30);
 
 /// The control `apparmor`.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +67,7 @@ impl Control for AppArmor {
     }
 
     fn fills_in(&self) -> &'static [&'static str] {
-        &[APPARMOR_CONTAINER_PREFIX]
+        &[APPARMOR_CONTAINER_PREFIX, FIELD]
     }
 }
 
@@ -170,21 +165,6 @@ impl Translate for AppArmor {
             .iter()
             .any(|it| field_for(it).as_ref() == Some(&mutation.value));
         !accepts_mutation || accepts(&psp.app_armor.default)
-    }
-}
-
-/// The key of the annotation of a container.
-pub(crate) fn annotation_key(container: &str) -> String {
-    format!("{APPARMOR_CONTAINER_PREFIX}{container}")
-}
-
-/// The field that says the same as the annotation of a container.
-pub(crate) fn field_for(profile: &str) -> Option<Value> {
-    match profile.strip_prefix(LOCALHOST_PREFIX) {
-        Some(name) => Some(json!({ "type": "Localhost", "localhostProfile": name })),
-        None if profile == RUNTIME_DEFAULT => Some(json!({ "type": "RuntimeDefault" })),
-        None if profile == UNCONFINED => Some(json!({ "type": "Unconfined" })),
-        None => None,
     }
 }
 

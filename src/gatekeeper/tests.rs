@@ -63,6 +63,37 @@ fn answer(rego: &str, spec: &str, request: &AdmissionRequest) -> Vec<(Enforcemen
 
 const ALWAYS: &str = "violation[{\"msg\": \"no\"}] { true }";
 
+/// Kubernetes 1.34, `pkg/registry/core/pod/strategy.go`: `applyAppArmorVersionSkew`.
+#[test]
+fn a_constraint_sees_an_apparmor_field_where_the_release_has_one() {
+    let mutator = "apiVersion: mutations.gatekeeper.sh/v1\nkind: Assign\nmetadata: {name: m}\nspec: {applyTo: [{groups: [''], versions: [v1], kinds: [Pod]}], location: spec.securityContext.appArmorProfile, parameters: {assign: {value: {type: RuntimeDefault}}}}\n";
+    let of_pod = "violation[{\"msg\": p.type}] { p := input.review.object.spec.securityContext.appArmorProfile }";
+    let of_container = "violation[{\"msg\": p.type}] { p := input.review.object.spec.containers[_].securityContext.appArmorProfile }";
+    let annotation = "container.apparmor.security.beta.kubernetes.io/c";
+    let mut request = request();
+    request.pod = serde_json::from_value(json!({
+        "metadata": {"name": "p", "annotations": {annotation: "unconfined"}},
+        "spec": {"containers": [{"name": "c"}]},
+    }))
+    .unwrap();
+    for (minor, expected) in [
+        (29, [None, None]),
+        (30, [Some("RuntimeDefault"), Some("Unconfined")]),
+    ] {
+        let actual = [of_pod, of_container].map(|rego| {
+            let texts = [template(rego), constraint("c", "{}"), mutator.to_owned()];
+            let gatekeeper = gatekeeper(&texts).unwrap().on(Version::new(1, minor));
+            let review = gatekeeper.review_with(&request, |pod| pod).unwrap();
+            review.violations.first().map(|it| it.message.clone())
+        });
+        assert_eq!(
+            actual,
+            expected.map(|it| it.map(str::to_owned)),
+            "1.{minor}"
+        );
+    }
+}
+
 #[test]
 fn rego_sees_what_the_webhook_sends() {
     for (condition, expected) in [

@@ -3,7 +3,8 @@
 //! Before a webhook sees a pod, the API server has read it into its Go type and written it again.
 //! Nulls and unknown fields are gone then, so are empty lists, empty maps, empty strings, zeros and `false` unless the Go
 //! field is a pointer or lacks `omitempty`, and structures held by value are there even if nobody wrote them.
-//! The tables in the submodules say which field is which.
+//! The tables in the submodules say which field is which, and since which release of Kubernetes there is one that 1.24 lacks.
+//! A field that a release knows is taken to be enabled, also where the release has it behind a feature gate.
 //! Quantities keep the spelling they came with, where the API server would write the canonical one.
 
 mod container;
@@ -14,6 +15,7 @@ use regorus::Value as RegoValue;
 use serde_json::{Map, Value};
 
 use crate::api::core::Pod;
+use crate::version::Version;
 
 /// The fields of a Go type, sorted by JSON name.
 type Fields = &'static [(&'static str, Presence, Shape)];
@@ -29,6 +31,20 @@ enum Presence {
     NonEmpty,
     /// When it was set, to whatever: a pointer with `omitempty`.
     IfSet,
+    /// As that says, from this minor release of Kubernetes 1 on; the type of an earlier one lacks the field.
+    Since(u32, &'static Presence),
+}
+
+impl Presence {
+    /// When a release of Kubernetes writes the field; nothing where it does not know it.
+    fn on(&self, kubernetes: Version) -> Option<Self> {
+        match self {
+            Self::Since(minor, presence) => {
+                (kubernetes >= Version::new(1, *minor)).then_some(**presence)
+            }
+            presence => Some(*presence),
+        }
+    }
 }
 
 /// What a field holds.
@@ -162,17 +178,23 @@ impl Build for RegoValue {
     }
 }
 
-/// Writes a pod as the API server sends it to a webhook, in the namespace of the request.
+/// Writes a pod as the API server of that release sends it to a webhook, in the namespace of the request.
 ///
 /// A pod of an UPDATE comes with its name; one that is being created may still lack it in the mutating phase.
-pub(super) fn encode<B: Build>(pod: &Pod, namespace: &str, name: &str) -> Result<B, Undecodable> {
+pub(super) fn encode<B: Build>(
+    pod: &Pod,
+    namespace: &str,
+    name: &str,
+    kubernetes: Version,
+) -> Result<B, Undecodable> {
     let none = Map::new();
     let metadata = match pod.0.get("metadata") {
         None | Some(Value::Null) => &none,
         Some(Value::Object(map)) => map,
         Some(_) => return Err(expected("an object").below("metadata")),
     };
-    let mut meta = object_fields(pod::OBJECT_META, metadata).map_err(|it| it.below("metadata"))?;
+    let mut meta =
+        object_fields(pod::OBJECT_META, metadata, kubernetes).map_err(|it| it.below("metadata"))?;
     for (key, value) in [("name", name), ("namespace", namespace)] {
         if !value.is_empty() {
             meta.retain(|(field, _)| *field != key);
@@ -187,7 +209,7 @@ pub(super) fn encode<B: Build>(pod: &Pod, namespace: &str, name: &str) -> Result
         ("spec", Shape::Object(pod::POD_SPEC)),
         ("status", Shape::Object(pod::POD_STATUS)),
     ] {
-        let value = element(shape, pod.0.get(key).unwrap_or(&Value::Null));
+        let value = element(shape, pod.0.get(key).unwrap_or(&Value::Null), kubernetes);
         fields.push((key, value.map_err(|it| it.below(key))?));
     }
     Ok(B::object(fields))
@@ -203,6 +225,7 @@ fn expected(expected: &'static str) -> Undecodable {
 fn object_fields<B: Build>(
     fields: Fields,
     map: &Map<String, Value>,
+    kubernetes: Version,
 ) -> Result<Vec<(&'static str, B)>, Undecodable> {
     let mut written = Vec::with_capacity(map.len() + 2);
     for (key, value) in map {
@@ -212,20 +235,24 @@ fn object_fields<B: Build>(
         let Some((name, presence, shape)) = fields.get(index) else {
             continue;
         };
+        let Some(presence) = presence.on(kubernetes) else {
+            continue; // unknown to this release
+        };
         if value.is_null() {
             continue; // as if absent
         }
-        if *presence == Presence::NonEmpty && is_zero(value) {
-            check_zero(*shape, value).map_err(|it| it.below(name))?;
+        let element = |it| element(*shape, it, kubernetes).map_err(|it| it.below(name));
+        if presence == Presence::NonEmpty && is_zero(value) {
+            element(value)?; // a zero of another type is refused like any other value of another type
             continue;
         }
-        written.push((*name, element(*shape, value).map_err(|it| it.below(name))?));
+        written.push((*name, element(value)?));
     }
     for (name, presence, shape) in fields {
         let absent = || map.get(*name).is_none_or(Value::is_null);
-        match presence {
-            Presence::Always if absent() => written.push((name, zero(*shape)?)),
-            Presence::Nullable if absent() => written.push((name, B::null())),
+        match presence.on(kubernetes) {
+            Some(Presence::Always) if absent() => written.push((name, zero(*shape, kubernetes)?)),
+            Some(Presence::Nullable) if absent() => written.push((name, B::null())),
             _ => {}
         }
     }
@@ -233,9 +260,9 @@ fn object_fields<B: Build>(
 }
 
 /// Writes one value; null is the zero value.
-fn element<B: Build>(shape: Shape, value: &Value) -> Result<B, Undecodable> {
+fn element<B: Build>(shape: Shape, value: &Value, kubernetes: Version) -> Result<B, Undecodable> {
     if value.is_null() {
-        return zero(shape);
+        return zero(shape, kubernetes);
     }
     match (shape, value) {
         (Shape::Any, _) => Ok(B::any(value)),
@@ -262,7 +289,9 @@ fn element<B: Build>(shape: Shape, value: &Value) -> Result<B, Undecodable> {
         (Shape::List(shape), Value::Array(items)) => items
             .iter()
             .enumerate()
-            .map(|(index, it)| element(*shape, it).map_err(|it| it.below(&format!("[{index}]"))))
+            .map(|(index, it)| {
+                element(*shape, it, kubernetes).map_err(|it| it.below(&format!("[{index}]")))
+            })
             .collect::<Result<_, _>>()
             .map(B::list),
         (Shape::List(_), _) => Err(expected("a list")),
@@ -271,24 +300,26 @@ fn element<B: Build>(shape: Shape, value: &Value) -> Result<B, Undecodable> {
             .map(|(key, it)| {
                 Ok((
                     key.as_str(),
-                    element(*shape, it).map_err(|it| it.below(key))?,
+                    element(*shape, it, kubernetes).map_err(|it| it.below(key))?,
                 ))
             })
             .collect::<Result<_, _>>()
             .map(B::object),
-        (Shape::Object(fields), Value::Object(map)) => object_fields(fields, map).map(B::object),
+        (Shape::Object(fields), Value::Object(map)) => {
+            object_fields(fields, map, kubernetes).map(B::object)
+        }
         (Shape::Map(_) | Shape::Object(_), _) => Err(expected("an object")),
     }
 }
 
-fn zero<B: Build>(shape: Shape) -> Result<B, Undecodable> {
+fn zero<B: Build>(shape: Shape, kubernetes: Version) -> Result<B, Undecodable> {
     Ok(match shape {
         Shape::Any | Shape::List(_) | Shape::Map(_) => B::null(),
         Shape::Bool => B::bool(false),
         Shape::Int32 | Shape::Int64 | Shape::IntOrText => B::int(0),
         Shape::Quantity => B::text("0"),
         Shape::Text => B::text(""),
-        Shape::Object(fields) => B::object(object_fields(fields, &Map::new())?),
+        Shape::Object(fields) => B::object(object_fields(fields, &Map::new(), kubernetes)?),
     })
 }
 
@@ -303,11 +334,6 @@ fn is_zero(value: &Value) -> bool {
     }
 }
 
-/// A zero of another type is refused like any other value of another type.
-fn check_zero(shape: Shape, value: &Value) -> Result<(), Undecodable> {
-    element::<Value>(shape, value).map(|_| ())
-}
-
 /// The expectations are what Gatekeeper 3.23 is sent.
 #[cfg(test)]
 mod tests {
@@ -316,7 +342,11 @@ mod tests {
     use super::*;
 
     fn encoded(pod: Value) -> Result<Value, Undecodable> {
-        encode(&serde_json::from_value(pod).unwrap(), "ns", "p")
+        encoded_on(Version::new(1, 24), pod)
+    }
+
+    fn encoded_on(kubernetes: Version, pod: Value) -> Result<Value, Undecodable> {
+        encode(&serde_json::from_value(pod).unwrap(), "ns", "p", kubernetes)
     }
 
     #[test]
@@ -380,12 +410,76 @@ mod tests {
         }
     }
 
+    /// Which release has which field is the Go type's word: `k8s.io/api/core/v1/types.go` of 1.24 to 1.34.
+    #[test]
+    fn a_field_is_unknown_before_the_release_that_brings_it() {
+        let profile = json!({"type": "Localhost", "localhostProfile": "a"});
+        let in_container = |it: Value| {
+            let mut container = json!({"name": "c", "resources": {}});
+            container
+                .as_object_mut()
+                .unwrap()
+                .extend(it.as_object().unwrap().clone());
+            json!({"containers": [container]})
+        };
+        let in_pod = |it: Value| {
+            let mut spec = json!({"containers": null});
+            spec.as_object_mut()
+                .unwrap()
+                .extend(it.as_object().unwrap().clone());
+            spec
+        };
+        for (minor, known, unknown) in [
+            (
+                30,
+                in_pod(json!({"securityContext": {"appArmorProfile": profile}})),
+                in_pod(json!({"securityContext": {}})),
+            ),
+            (
+                30,
+                in_container(json!({"securityContext": {"appArmorProfile": profile}})),
+                in_container(json!({"securityContext": {}})),
+            ),
+            (25, in_pod(json!({"hostUsers": false})), in_pod(json!({}))),
+            (
+                28,
+                in_container(json!({"restartPolicy": "Always"})),
+                in_container(json!({})),
+            ),
+            (
+                31,
+                in_pod(json!({"volumes": [{"name": "v", "image": {"reference": "a"}}]})),
+                in_pod(json!({"volumes": [{"name": "v"}]})),
+            ),
+            (
+                34,
+                in_pod(json!({"hostnameOverride": ""})),
+                in_pod(json!({})),
+            ),
+        ] {
+            for (release, expected) in [(minor - 1, &unknown), (minor, &known), (99, &known)] {
+                let written = encoded_on(Version::new(1, release), json!({"spec": known})).unwrap();
+                assert_eq!(written["spec"], *expected, "1.{release}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_release_does_not_know_may_be_of_any_type() {
+        let pod = json!({"spec": {"securityContext": {"appArmorProfile": 1}}});
+        assert!(encoded_on(Version::new(1, 29), pod.clone()).is_ok());
+        let error = encoded_on(Version::new(1, 30), pod).unwrap_err();
+        let message = "`spec.securityContext.appArmorProfile`: expected an object";
+        assert_eq!(error.to_string(), message);
+    }
+
     #[test]
     fn both_kinds_of_value_say_the_same() {
         let pod = json!({"spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": 1}}}], "priority": 5}});
         let pod: Pod = serde_json::from_value(pod).unwrap();
-        let json: Value = encode(&pod, "ns", "p").unwrap();
-        let rego: RegoValue = encode(&pod, "ns", "p").unwrap();
+        let kubernetes = Version::new(1, 24);
+        let json: Value = encode(&pod, "ns", "p", kubernetes).unwrap();
+        let rego: RegoValue = encode(&pod, "ns", "p", kubernetes).unwrap();
         assert_eq!(serde_json::to_value(&rego).unwrap(), json);
     }
 

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::count;
 use crate::admission::AdmissionRequest;
+use crate::api::apparmor;
 use crate::controls::CONTROLS;
-use crate::controls::apparmor;
 use crate::loss::{DIRECTIONS, Direction, Loss};
 use crate::version::Version;
 

@@ -8,6 +8,7 @@ use psp2gatekeeper::admission::AdmissionRequest;
 use psp2gatekeeper::gatekeeper::GatekeeperAdmission;
 use psp2gatekeeper::manifest::Manifest;
 use psp2gatekeeper::psp::{Phase, Review};
+use psp2gatekeeper::version::Version;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -81,10 +82,11 @@ impl Recorded {
             }
         }
         if let Some(pod) = &self.pod {
-            let mut ours = GatekeeperAdmission::read(&AdmissionRequest {
+            let stored = AdmissionRequest {
                 pod: review.pod.clone(),
                 ..request.clone()
-            })?;
+            };
+            let mut ours = GatekeeperAdmission::read(&stored, Version::new(1, 24))?;
             ours.remove(&["metadata", "name"]);
             let ours = nameless(&serde_json::to_value(&ours)?);
             if let Err(it) = includes("pod", &nameless(pod), &ours) {

@@ -16,11 +16,11 @@ use psp2gatekeeper::resolve;
 use psp2gatekeeper::review::review;
 use psp2gatekeeper::version::Version;
 
-/// Whether only an API server shows the loss: by what it lets nobody change, or by a field that is younger than Kubernetes 1.24.
+/// Whether only an API server shows the loss: by what it lets nobody change.
 ///
 /// The conformance tests ask the real one.
 fn is_shown_by_api_server(loss: &Loss) -> bool {
-    loss.name.ends_with("/default-on-update") || loss.name == "apparmor/default-on-pod"
+    loss.name.ends_with("/default-on-update")
 }
 
 const LATEST: PlanOptions = PlanOptions {
@@ -53,6 +53,7 @@ fn losses(text: &str, options: PlanOptions) -> Vec<Loss> {
     let psp = PspAdmission::new(&inventory);
     let gatekeeper =
         GatekeeperAdmission::from_manifests(&manifests, &inventory.namespaces).expect("it loads");
+    let gatekeeper = gatekeeper.on(options.kubernetes);
     for loss in &bundle.losses {
         if !is_shown_by_api_server(loss) {
             let actual = direction(&psp, &gatekeeper, loss);

@@ -1,11 +1,11 @@
 //! Containers, as the API server writes them.
 //!
-//! Kubernetes 1.24, `k8s.io/api/core/v1/types.go`.
+//! Kubernetes 1.24 to 1.34, `k8s.io/api/core/v1/types.go`.
 //! The fields of each type are sorted by name.
 
 use super::{
     Fields,
-    Presence::{Always, IfSet, NonEmpty, Nullable},
+    Presence::{Always, IfSet, NonEmpty, Nullable, Since},
     Shape::{Bool, Int32, Int64, IntOrText, List, Map, Object, Quantity, Text},
 };
 
@@ -21,7 +21,18 @@ pub(super) static CONTAINER: Fields = &[
     ("name", Always, Text),
     ("ports", NonEmpty, List(&Object(CONTAINER_PORT))),
     ("readinessProbe", IfSet, Object(PROBE)),
+    (
+        "resizePolicy",
+        Since(27, &NonEmpty),
+        List(&Object(CONTAINER_RESIZE_POLICY)),
+    ),
     ("resources", Always, Object(RESOURCE_REQUIREMENTS)),
+    ("restartPolicy", Since(28, &IfSet), Text),
+    (
+        "restartPolicyRules",
+        Since(34, &NonEmpty),
+        List(&Object(CONTAINER_RESTART_RULE)),
+    ),
     ("securityContext", IfSet, Object(SECURITY_CONTEXT)),
     ("startupProbe", IfSet, Object(PROBE)),
     ("stdin", NonEmpty, Bool),
@@ -43,6 +54,7 @@ static ENV_VAR: Fields = &[
 static ENV_VAR_SOURCE: Fields = &[
     ("configMapKeyRef", IfSet, Object(CONFIG_MAP_KEY_SELECTOR)),
     ("fieldRef", IfSet, Object(OBJECT_FIELD_SELECTOR)),
+    ("fileKeyRef", Since(34, &IfSet), Object(FILE_KEY_SELECTOR)),
     ("resourceFieldRef", IfSet, Object(RESOURCE_FIELD_SELECTOR)),
     ("secretKeyRef", IfSet, Object(SECRET_KEY_SELECTOR)),
 ];
@@ -51,6 +63,13 @@ static CONFIG_MAP_KEY_SELECTOR: Fields = &[
     ("key", Always, Text),
     ("name", NonEmpty, Text),
     ("optional", IfSet, Bool),
+];
+
+static FILE_KEY_SELECTOR: Fields = &[
+    ("key", Always, Text),
+    ("optional", IfSet, Bool),
+    ("path", Always, Text),
+    ("volumeName", Always, Text),
 ];
 
 pub(super) static OBJECT_FIELD_SELECTOR: Fields =
@@ -81,11 +100,13 @@ static SECRET_ENV_SOURCE: Fields = &[("name", NonEmpty, Text), ("optional", IfSe
 static LIFECYCLE: Fields = &[
     ("postStart", IfSet, Object(LIFECYCLE_HANDLER)),
     ("preStop", IfSet, Object(LIFECYCLE_HANDLER)),
+    ("stopSignal", Since(33, &IfSet), Text),
 ];
 
 static LIFECYCLE_HANDLER: Fields = &[
     ("exec", IfSet, Object(EXEC_ACTION)),
     ("httpGet", IfSet, Object(HTTP_GET_ACTION)),
+    ("sleep", Since(29, &IfSet), Object(SLEEP_ACTION)),
     ("tcpSocket", IfSet, Object(TCP_SOCKET_ACTION)),
 ];
 
@@ -98,6 +119,8 @@ static HTTP_GET_ACTION: Fields = &[
     ("port", Always, IntOrText),
     ("scheme", NonEmpty, Text),
 ];
+
+static SLEEP_ACTION: Fields = &[("seconds", Always, Int64)];
 
 static HTTP_HEADER: Fields = &[("name", Always, Text), ("value", Always, Text)];
 
@@ -126,13 +149,47 @@ static CONTAINER_PORT: Fields = &[
     ("protocol", NonEmpty, Text),
 ];
 
+static CONTAINER_RESIZE_POLICY: Fields = &[
+    ("resourceName", Always, Text),
+    ("restartPolicy", Always, Text),
+];
+
+static CONTAINER_RESTART_RULE: Fields = &[
+    ("action", NonEmpty, Text),
+    (
+        "exitCodes",
+        IfSet,
+        Object(CONTAINER_RESTART_RULE_ON_EXIT_CODES),
+    ),
+];
+
+static CONTAINER_RESTART_RULE_ON_EXIT_CODES: Fields = &[
+    ("operator", NonEmpty, Text),
+    ("values", NonEmpty, List(&Int32)),
+];
+
 pub(super) static RESOURCE_REQUIREMENTS: Fields = &[
+    (
+        "claims",
+        Since(26, &NonEmpty),
+        List(&Object(RESOURCE_CLAIM)),
+    ),
     ("limits", NonEmpty, Map(&Quantity)),
     ("requests", NonEmpty, Map(&Quantity)),
 ];
 
+static RESOURCE_CLAIM: Fields = &[
+    ("name", Always, Text),
+    ("request", Since(31, &NonEmpty), Text),
+];
+
 static SECURITY_CONTEXT: Fields = &[
     ("allowPrivilegeEscalation", IfSet, Bool),
+    (
+        "appArmorProfile",
+        Since(30, &IfSet),
+        Object(APP_ARMOR_PROFILE),
+    ),
     ("capabilities", IfSet, Object(CAPABILITIES)),
     ("privileged", IfSet, Bool),
     ("procMount", IfSet, Text),
@@ -161,6 +218,9 @@ pub(super) static SE_LINUX_OPTIONS: Fields = &[
     ("user", NonEmpty, Text),
 ];
 
+pub(super) static APP_ARMOR_PROFILE: Fields =
+    &[("localhostProfile", IfSet, Text), ("type", Always, Text)];
+
 pub(super) static SECCOMP_PROFILE: Fields =
     &[("localhostProfile", IfSet, Text), ("type", Always, Text)];
 
@@ -178,6 +238,7 @@ static VOLUME_MOUNT: Fields = &[
     ("mountPropagation", IfSet, Text),
     ("name", Always, Text),
     ("readOnly", NonEmpty, Bool),
+    ("recursiveReadOnly", Since(30, &IfSet), Text),
     ("subPath", NonEmpty, Text),
     ("subPathExpr", NonEmpty, Text),
 ];
@@ -194,7 +255,18 @@ pub(super) static EPHEMERAL_CONTAINER: Fields = &[
     ("name", Always, Text),
     ("ports", NonEmpty, List(&Object(CONTAINER_PORT))),
     ("readinessProbe", IfSet, Object(PROBE)),
+    (
+        "resizePolicy",
+        Since(27, &NonEmpty),
+        List(&Object(CONTAINER_RESIZE_POLICY)),
+    ),
     ("resources", Always, Object(RESOURCE_REQUIREMENTS)),
+    ("restartPolicy", Since(28, &IfSet), Text),
+    (
+        "restartPolicyRules",
+        Since(34, &NonEmpty),
+        List(&Object(CONTAINER_RESTART_RULE)),
+    ),
     ("securityContext", IfSet, Object(SECURITY_CONTEXT)),
     ("startupProbe", IfSet, Object(PROBE)),
     ("stdin", NonEmpty, Bool),

@@ -1,16 +1,16 @@
 //! Pods, their metadata and status, as the API server writes them.
 //!
-//! Kubernetes 1.24, `k8s.io/api/core/v1/types.go` and `k8s.io/apimachinery/pkg/apis/meta/v1/types.go`.
+//! Kubernetes 1.24 to 1.34, `k8s.io/api/core/v1/types.go` and `k8s.io/apimachinery/pkg/apis/meta/v1/types.go`.
 //! The fields of each type are sorted by name.
 
 use super::container::{
-    CONTAINER, EPHEMERAL_CONTAINER, SE_LINUX_OPTIONS, SECCOMP_PROFILE,
-    WINDOWS_SECURITY_CONTEXT_OPTIONS,
+    APP_ARMOR_PROFILE, CONTAINER, EPHEMERAL_CONTAINER, RESOURCE_REQUIREMENTS, SE_LINUX_OPTIONS,
+    SECCOMP_PROFILE, WINDOWS_SECURITY_CONTEXT_OPTIONS,
 };
 use super::volume::{LOCAL_OBJECT_REFERENCE, VOLUME};
 use super::{
     Fields,
-    Presence::{Always, IfSet, NonEmpty},
+    Presence::{Always, IfSet, NonEmpty, Since},
     Shape::{Any, Bool, Int32, Int64, List, Map, Object, Quantity, Text},
 };
 
@@ -73,7 +73,9 @@ pub(super) static POD_SPEC: Fields = &[
     ("hostIPC", NonEmpty, Bool),
     ("hostNetwork", NonEmpty, Bool),
     ("hostPID", NonEmpty, Bool),
+    ("hostUsers", Since(25, &IfSet), Bool),
     ("hostname", NonEmpty, Text),
+    ("hostnameOverride", Since(34, &IfSet), Text),
     (
         "imagePullSecrets",
         NonEmpty,
@@ -92,9 +94,24 @@ pub(super) static POD_SPEC: Fields = &[
         NonEmpty,
         List(&Object(POD_READINESS_GATE)),
     ),
+    (
+        "resourceClaims",
+        Since(26, &NonEmpty),
+        List(&Object(POD_RESOURCE_CLAIM)),
+    ),
+    (
+        "resources",
+        Since(32, &IfSet),
+        Object(RESOURCE_REQUIREMENTS),
+    ),
     ("restartPolicy", NonEmpty, Text),
     ("runtimeClassName", IfSet, Text),
     ("schedulerName", NonEmpty, Text),
+    (
+        "schedulingGates",
+        Since(26, &NonEmpty),
+        List(&Object(POD_SCHEDULING_GATE)),
+    ),
     ("securityContext", IfSet, Object(POD_SECURITY_CONTEXT)),
     ("serviceAccount", NonEmpty, Text),
     ("serviceAccountName", NonEmpty, Text),
@@ -180,6 +197,8 @@ static WEIGHTED_POD_AFFINITY_TERM: Fields = &[
 
 static POD_AFFINITY_TERM: Fields = &[
     ("labelSelector", IfSet, Object(LABEL_SELECTOR)),
+    ("matchLabelKeys", Since(29, &NonEmpty), List(&Text)),
+    ("mismatchLabelKeys", Since(29, &NonEmpty), List(&Text)),
     ("namespaceSelector", IfSet, Object(LABEL_SELECTOR)),
     ("namespaces", NonEmpty, List(&Text)),
     ("topologyKey", Always, Text),
@@ -227,15 +246,31 @@ static POD_OS: Fields = &[("name", Always, Text)];
 
 static POD_READINESS_GATE: Fields = &[("conditionType", Always, Text)];
 
+static POD_SCHEDULING_GATE: Fields = &[("name", Always, Text)];
+
+/// Up to 1.30 the two names stood in `source`, which is left out here: clusters do not have it unless an alpha feature is on.
+static POD_RESOURCE_CLAIM: Fields = &[
+    ("name", Always, Text),
+    ("resourceClaimName", Since(31, &IfSet), Text),
+    ("resourceClaimTemplateName", Since(31, &IfSet), Text),
+];
+
 static POD_SECURITY_CONTEXT: Fields = &[
+    (
+        "appArmorProfile",
+        Since(30, &IfSet),
+        Object(APP_ARMOR_PROFILE),
+    ),
     ("fsGroup", IfSet, Int64),
     ("fsGroupChangePolicy", IfSet, Text),
     ("runAsGroup", IfSet, Int64),
     ("runAsNonRoot", IfSet, Bool),
     ("runAsUser", IfSet, Int64),
+    ("seLinuxChangePolicy", Since(32, &IfSet), Text),
     ("seLinuxOptions", IfSet, Object(SE_LINUX_OPTIONS)),
     ("seccompProfile", IfSet, Object(SECCOMP_PROFILE)),
     ("supplementalGroups", NonEmpty, List(&Int64)),
+    ("supplementalGroupsPolicy", Since(31, &IfSet), Text),
     ("sysctls", NonEmpty, List(&Object(SYSCTL))),
     (
         "windowsOptions",
@@ -256,8 +291,11 @@ static TOLERATION: Fields = &[
 
 static TOPOLOGY_SPREAD_CONSTRAINT: Fields = &[
     ("labelSelector", IfSet, Object(LABEL_SELECTOR)),
+    ("matchLabelKeys", Since(25, &NonEmpty), List(&Text)),
     ("maxSkew", Always, Int32),
     ("minDomains", IfSet, Int32),
+    ("nodeAffinityPolicy", Since(25, &IfSet), Text),
+    ("nodeTaintsPolicy", Since(25, &IfSet), Text),
     ("topologyKey", Always, Text),
     ("whenUnsatisfiable", Always, Text),
 ];
@@ -274,7 +312,13 @@ pub(super) static POD_STATUS: Fields = &[
         NonEmpty,
         List(&Object(CONTAINER_STATUS)),
     ),
+    (
+        "extendedResourceClaimStatus",
+        Since(34, &IfSet),
+        Object(POD_EXTENDED_RESOURCE_CLAIM_STATUS),
+    ),
     ("hostIP", NonEmpty, Text),
+    ("hostIPs", Since(28, &NonEmpty), List(&Object(HOST_IP))),
     (
         "initContainerStatuses",
         NonEmpty,
@@ -282,11 +326,18 @@ pub(super) static POD_STATUS: Fields = &[
     ),
     ("message", NonEmpty, Text),
     ("nominatedNodeName", NonEmpty, Text),
+    ("observedGeneration", Since(33, &NonEmpty), Int64),
     ("phase", NonEmpty, Text),
     ("podIP", NonEmpty, Text),
     ("podIPs", NonEmpty, List(&Object(POD_IP))),
     ("qosClass", NonEmpty, Text),
     ("reason", NonEmpty, Text),
+    ("resize", Since(27, &NonEmpty), Text),
+    (
+        "resourceClaimStatuses",
+        Since(28, &NonEmpty),
+        List(&Object(POD_RESOURCE_CLAIM_STATUS)),
+    ),
     ("startTime", IfSet, Text),
 ];
 
@@ -294,21 +345,40 @@ static POD_CONDITION: Fields = &[
     ("lastProbeTime", NonEmpty, Text),
     ("lastTransitionTime", NonEmpty, Text),
     ("message", NonEmpty, Text),
+    ("observedGeneration", Since(33, &NonEmpty), Int64),
     ("reason", NonEmpty, Text),
     ("status", Always, Text),
     ("type", Always, Text),
 ];
 
 static CONTAINER_STATUS: Fields = &[
+    ("allocatedResources", Since(27, &NonEmpty), Map(&Quantity)),
+    (
+        "allocatedResourcesStatus",
+        Since(31, &NonEmpty),
+        List(&Object(RESOURCE_STATUS)),
+    ),
     ("containerID", NonEmpty, Text),
     ("image", Always, Text),
     ("imageID", Always, Text),
     ("lastState", Always, Object(CONTAINER_STATE)),
     ("name", Always, Text),
     ("ready", Always, Bool),
+    (
+        "resources",
+        Since(27, &IfSet),
+        Object(RESOURCE_REQUIREMENTS),
+    ),
     ("restartCount", Always, Int32),
     ("started", IfSet, Bool),
     ("state", Always, Object(CONTAINER_STATE)),
+    ("stopSignal", Since(33, &IfSet), Text),
+    ("user", Since(31, &IfSet), Object(CONTAINER_USER)),
+    (
+        "volumeMounts",
+        Since(30, &NonEmpty),
+        List(&Object(VOLUME_MOUNT_STATUS)),
+    ),
 ];
 
 static CONTAINER_STATE: Fields = &[
@@ -332,3 +402,45 @@ static CONTAINER_STATE_TERMINATED: Fields = &[
 static CONTAINER_STATE_WAITING: Fields = &[("message", NonEmpty, Text), ("reason", NonEmpty, Text)];
 
 static POD_IP: Fields = &[("ip", NonEmpty, Text)];
+
+static HOST_IP: Fields = &[("ip", NonEmpty, Text)];
+
+static POD_RESOURCE_CLAIM_STATUS: Fields =
+    &[("name", Always, Text), ("resourceClaimName", IfSet, Text)];
+
+static POD_EXTENDED_RESOURCE_CLAIM_STATUS: Fields = &[
+    (
+        "requestMappings",
+        Always,
+        List(&Object(CONTAINER_EXTENDED_RESOURCE_REQUEST)),
+    ),
+    ("resourceClaimName", Always, Text),
+];
+
+static CONTAINER_EXTENDED_RESOURCE_REQUEST: Fields = &[
+    ("containerName", Always, Text),
+    ("requestName", Always, Text),
+    ("resourceName", Always, Text),
+];
+
+static VOLUME_MOUNT_STATUS: Fields = &[
+    ("mountPath", Always, Text),
+    ("name", Always, Text),
+    ("readOnly", NonEmpty, Bool),
+    ("recursiveReadOnly", IfSet, Text),
+];
+
+static CONTAINER_USER: Fields = &[("linux", IfSet, Object(LINUX_CONTAINER_USER))];
+
+static LINUX_CONTAINER_USER: Fields = &[
+    ("gid", Always, Int64),
+    ("supplementalGroups", NonEmpty, List(&Int64)),
+    ("uid", Always, Int64),
+];
+
+static RESOURCE_STATUS: Fields = &[
+    ("name", Always, Text),
+    ("resources", NonEmpty, List(&Object(RESOURCE_HEALTH))),
+];
+
+static RESOURCE_HEALTH: Fields = &[("health", NonEmpty, Text), ("resourceID", Always, Text)];

@@ -1,13 +1,13 @@
 //! Volumes, as the API server writes them.
 //!
-//! Kubernetes 1.24, `k8s.io/api/core/v1/types.go`.
+//! Kubernetes 1.24 to 1.34, `k8s.io/api/core/v1/types.go`.
 //! The fields of each type are sorted by name.
 
 use super::container::{OBJECT_FIELD_SELECTOR, RESOURCE_FIELD_SELECTOR, RESOURCE_REQUIREMENTS};
 use super::pod::{LABEL_SELECTOR, OBJECT_META};
 use super::{
     Fields,
-    Presence::{Always, IfSet, NonEmpty, Nullable},
+    Presence::{Always, IfSet, NonEmpty, Nullable, Since},
     Shape::{Bool, Int32, Int64, List, Map, Object, Quantity, Text},
 };
 
@@ -39,6 +39,7 @@ pub(super) static VOLUME: Fields = &[
     ("gitRepo", IfSet, Object(GIT_REPO_VOLUME_SOURCE)),
     ("glusterfs", IfSet, Object(GLUSTERFS_VOLUME_SOURCE)),
     ("hostPath", IfSet, Object(HOST_PATH_VOLUME_SOURCE)),
+    ("image", Since(31, &IfSet), Object(IMAGE_VOLUME_SOURCE)),
     ("iscsi", IfSet, Object(ISCSI_VOLUME_SOURCE)),
     ("name", Always, Text),
     ("nfs", IfSet, Object(NFS_VOLUME_SOURCE)),
@@ -158,10 +159,11 @@ static PERSISTENT_VOLUME_CLAIM_TEMPLATE: Fields = &[
 static PERSISTENT_VOLUME_CLAIM_SPEC: Fields = &[
     ("accessModes", NonEmpty, List(&Text)),
     ("dataSource", IfSet, Object(TYPED_LOCAL_OBJECT_REFERENCE)),
-    ("dataSourceRef", IfSet, Object(TYPED_LOCAL_OBJECT_REFERENCE)),
+    ("dataSourceRef", IfSet, Object(TYPED_OBJECT_REFERENCE)),
     ("resources", Always, Object(RESOURCE_REQUIREMENTS)),
     ("selector", IfSet, Object(LABEL_SELECTOR)),
     ("storageClassName", IfSet, Text),
+    ("volumeAttributesClassName", Since(29, &IfSet), Text),
     ("volumeMode", IfSet, Text),
     ("volumeName", NonEmpty, Text),
 ];
@@ -170,6 +172,13 @@ static TYPED_LOCAL_OBJECT_REFERENCE: Fields = &[
     ("apiGroup", Nullable, Text),
     ("kind", Always, Text),
     ("name", Always, Text),
+];
+
+static TYPED_OBJECT_REFERENCE: Fields = &[
+    ("apiGroup", Nullable, Text),
+    ("kind", Always, Text),
+    ("name", Always, Text),
+    ("namespace", Since(26, &IfSet), Text),
 ];
 
 static FC_VOLUME_SOURCE: Fields = &[
@@ -214,6 +223,11 @@ static GLUSTERFS_VOLUME_SOURCE: Fields = &[
 
 static HOST_PATH_VOLUME_SOURCE: Fields = &[("path", Always, Text), ("type", IfSet, Text)];
 
+static IMAGE_VOLUME_SOURCE: Fields = &[
+    ("pullPolicy", NonEmpty, Text),
+    ("reference", NonEmpty, Text),
+];
+
 static ISCSI_VOLUME_SOURCE: Fields = &[
     ("chapAuthDiscovery", NonEmpty, Bool),
     ("chapAuthSession", NonEmpty, Bool),
@@ -252,8 +266,18 @@ static PROJECTED_VOLUME_SOURCE: Fields = &[
 ];
 
 static VOLUME_PROJECTION: Fields = &[
+    (
+        "clusterTrustBundle",
+        Since(29, &IfSet),
+        Object(CLUSTER_TRUST_BUNDLE_PROJECTION),
+    ),
     ("configMap", IfSet, Object(CONFIG_MAP_PROJECTION)),
     ("downwardAPI", IfSet, Object(DOWNWARD_API_PROJECTION)),
+    (
+        "podCertificate",
+        Since(34, &IfSet),
+        Object(POD_CERTIFICATE_PROJECTION),
+    ),
     ("secret", IfSet, Object(SECRET_PROJECTION)),
     (
         "serviceAccountToken",
@@ -281,6 +305,23 @@ static SERVICE_ACCOUNT_TOKEN_PROJECTION: Fields = &[
     ("audience", NonEmpty, Text),
     ("expirationSeconds", IfSet, Int64),
     ("path", Always, Text),
+];
+
+static CLUSTER_TRUST_BUNDLE_PROJECTION: Fields = &[
+    ("labelSelector", IfSet, Object(LABEL_SELECTOR)),
+    ("name", IfSet, Text),
+    ("optional", IfSet, Bool),
+    ("path", Always, Text),
+    ("signerName", IfSet, Text),
+];
+
+static POD_CERTIFICATE_PROJECTION: Fields = &[
+    ("certificateChainPath", NonEmpty, Text),
+    ("credentialBundlePath", NonEmpty, Text),
+    ("keyPath", NonEmpty, Text),
+    ("keyType", NonEmpty, Text),
+    ("maxExpirationSeconds", IfSet, Int32),
+    ("signerName", NonEmpty, Text),
 ];
 
 static QUOBYTE_VOLUME_SOURCE: Fields = &[
