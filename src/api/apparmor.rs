@@ -78,6 +78,37 @@ pub fn move_to_containers(pod: &mut Pod) {
     pod.remove(&["spec", "securityContext", FIELD]);
 }
 
+/// Writes the profile of each container as its annotation, wherever the pod says it, for who reads annotations alone.
+///
+/// Fields stay; of several places the first counts that [`move_to_containers`] names.
+pub fn annotate(pod: &mut Pod) {
+    for at in pod.container_refs() {
+        let Some(container) = pod.container(at) else {
+            continue;
+        };
+        let annotation = container.app_armor_profile();
+        let field = match container.own(FIELD) {
+            None if annotation.is_empty() => pod.security(FIELD),
+            own => own,
+        };
+        if let Some(profile) = field.and_then(profile_of) {
+            let key = annotation_key(container.name());
+            pod.set_annotation(&key, &profile);
+        }
+    }
+}
+
+/// The annotation that says the same as a field, if one can.
+fn profile_of(field: &Value) -> Option<String> {
+    let member = |key: &str| field.get(key).and_then(Value::as_str);
+    match member("type")? {
+        "RuntimeDefault" => Some(RUNTIME_DEFAULT.to_owned()),
+        "Unconfined" => Some(UNCONFINED.to_owned()),
+        "Localhost" => Some(format!("{LOCALHOST_PREFIX}{}", member("localhostProfile")?)),
+        _ => None,
+    }
+}
+
 fn field_of_annotation(container: &Container<'_>) -> Option<Value> {
     field_for(container.app_armor_profile())
 }
@@ -155,6 +186,27 @@ mod tests {
         let mut actual = nothing.clone();
         move_to_containers(&mut actual);
         assert_eq!(actual, nothing);
+    }
+
+    #[test]
+    fn who_reads_annotations_learns_of_fields() {
+        let none = Value::Null;
+        let default = json!({ "type": "RuntimeDefault" });
+        let local = json!({ "type": "Localhost", "localhostProfile": "a" });
+        for (annotation, of_pod, of_container, expected) in [
+            (&none, &default, &none, "runtime/default"),
+            (&json!(""), &local, &none, "localhost/a"),
+            (&json!("unconfined"), &default, &none, "unconfined"),
+            (&json!("unconfined"), &none, &local, "localhost/a"),
+            (&none, &default, &local, "localhost/a"),
+        ] {
+            let mut actual = pod(annotation, of_pod, of_container);
+            annotate(&mut actual);
+            assert_eq!(actual, pod(&json!(expected), of_pod, of_container));
+        }
+        let mut actual = pod(&none, &none, &none);
+        annotate(&mut actual);
+        assert_eq!(actual, pod(&none, &none, &none));
     }
 
     #[test]

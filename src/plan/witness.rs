@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::usage::Identity;
 use crate::admission::{AdmissionRequest, Operation};
+use crate::api::apparmor;
 use crate::api::core::{
     APPARMOR_CONTAINER_PREFIX, ContainerList, ContainerRef, DOCKER_DEFAULT, Pod, RUNTIME_DEFAULT,
     SECCOMP_POD, seccomp_field_for,
@@ -425,6 +426,8 @@ pub(super) fn mutated<'a>(pod: &Pod, mutations: impl Iterator<Item = &'a Mutatio
     for mutation in mutations {
         apply(&mut res, mutation);
     }
+    // The model of the plugin, which is asked about the pod, reads annotations alone.
+    apparmor::annotate(&mut res);
     strategy::prepare_for_create(&mut res, true);
     res
 }

@@ -342,6 +342,8 @@ fn since_kubernetes_1_30_apparmor_profiles_are_fields() {
     // There a mutator fills in the profile for all.
     expected.retain(|it| it.1 != "apparmor/default-of-another-policy differs");
     expected.push(("hardened", "apparmor/default-on-pod differs", "hardened"));
+    // Administrators, who could have a pod without.
+    expected.push(("agent", "apparmor/default-for-all differs", "hardened"));
     check(options, &expected);
 }
 
