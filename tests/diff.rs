@@ -426,14 +426,19 @@ fn a_bare_pod_is_created_by_the_same_here_and_in_a_review() {
 }
 
 #[test]
-fn the_report_counts_workloads_as_the_preview_does() {
+fn a_report_with_a_page_counts_workloads_as_the_preview_does() {
     let place = Place::new(&[
         deployment("web", "shop", DROPS),
         deployment("silent", "shop", SILENT),
         deployment("root", "shop", PRIVILEGED),
     ]);
     let options = ["--no-mutators", "--out-dir", &place.text("out")];
+    let page = ["--report-html", &place.text("page.html")];
+    let options_with_page = [&options[..], &page].concat();
+    // To ask about workloads takes longer than all the rest.
     let run = place.run("migrate", &options);
+    assert!(!run.stderr.contains("workload"), "{}", run.stderr);
+    let run = place.run("migrate", &options_with_page);
     let expected = "3 workloads: 2 same (1 forbidden before as now), 1 now forbidden, 0 newly admitted, 0 stored differently";
     assert!(run.stderr.contains(expected), "{}", run.stderr);
     place
@@ -450,7 +455,7 @@ fn the_report_counts_workloads_as_the_preview_does() {
     assert_eq!(report["workloads"]["forbidden"], 1);
     assert_eq!(report["workloads"]["nowForbidden"], 1);
     // Where there is none, nothing is counted.
-    let run = Place::new(&[]).run("migrate", &options);
+    let run = Place::new(&[]).run("migrate", &options_with_page);
     assert!(!run.stderr.contains("workload"), "{}", run.stderr);
 }
 
