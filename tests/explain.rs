@@ -16,12 +16,17 @@ use psp2gatekeeper::loss::LOSS_KINDS;
 use serde_json::Value;
 
 /// What is written with hyphens in the source of plans and controls, and is neither a loss nor a control nor a code.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 10] = [
+    "daemon-set-controller",
     "gatekeeper-system",
+    "job-controller",
     "kube-system",
+    "persistent-volume-binder",
     "pod-security-policies",
     "replicaset-controller",
+    "replication-controller",
     "runtime-default",
+    "statefulset-controller",
 ];
 
 fn root() -> &'static Path {
