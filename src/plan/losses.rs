@@ -52,6 +52,11 @@ pub(super) fn losses(
     let labelled: Vec<_> = mutators.labelled.iter().map(keyed).collect();
     let acting = [all, &mutators.labelled].map(|it| Acting::new(it.iter().collect()));
     let mut of_many = BTreeMap::new();
+    let administrators = if inventory.policies.len() <= MOST_FOR_ADMINISTRATORS {
+        usage.administrators()
+    } else {
+        BTreeMap::new()
+    };
     for psp in &inventory.policies {
         let defaults = defaults(psp, kubernetes);
         if defaults.is_empty() {
@@ -82,9 +87,7 @@ pub(super) fn losses(
         let more = LazyCell::new(Box::new(|| pods.collect()) as Box<dyn FnOnce() -> Vec<Pod> + '_>);
         let unlike = Unlike::default();
         let users = usage.users(&psp.name).into_iter();
-        let administrators = Some(usage.administrators())
-            .filter(|_| inventory.policies.len() <= MOST_FOR_ADMINISTRATORS);
-        for (subjects, scopes) in users.chain(administrators.into_iter().flatten()) {
+        for (subjects, scopes) in users.chain(administrators.clone()) {
             let (_, everywhere) = split(&scopes, None);
             let (many, few): (BTreeSet<_>, BTreeSet<_>) = subjects.into_iter().partition(|it| {
                 let uses_many = || uses_many(usage, it, &everywhere);
