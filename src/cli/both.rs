@@ -46,15 +46,28 @@ impl<'a> Both<'a> {
         manifests: &[Manifest],
         kubernetes: Version,
     ) -> Result<Self, ReviewError> {
-        let gatekeeper = GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)?;
         Ok(Self {
             inventory,
             psp: PspAdmission::new(inventory),
-            gatekeeper: gatekeeper.on(kubernetes),
+            gatekeeper: gatekeeper(inventory, manifests, kubernetes)?,
             now: None,
             as_if_deny: true,
         })
     }
+}
+
+/// Loads the manifests into a Gatekeeper that knows the namespaces of the input, on a cluster of that release.
+///
+/// # Errors
+///
+/// When a manifest cannot be judged.
+pub(super) fn gatekeeper(
+    inventory: &Inventory,
+    manifests: &[Manifest],
+    kubernetes: Version,
+) -> Result<GatekeeperAdmission, ReviewError> {
+    let res = GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)?;
+    Ok(res.on(kubernetes))
 }
 
 impl Both<'_> {

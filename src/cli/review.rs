@@ -9,10 +9,10 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::admission::{AdmissionRequest, Operation, UserInfo};
-use crate::cli::both::Both;
+use crate::cli::both::{self, Both};
 use crate::cli::files::{self, InputArgs};
 use crate::cli::{ExitStatus, Output, Ui, enforcement, migrate, out_dir};
-use crate::gatekeeper::{GatekeeperAdmission, ReviewError};
+use crate::gatekeeper::ReviewError;
 use crate::input::{self, Source};
 use crate::loss::{Direction, Loss};
 use crate::manifest::Manifest;
@@ -74,8 +74,7 @@ pub(crate) fn run(args: &ReviewArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
     let grants = resolve::grants(&inventory);
     let (now, losses) = migrate::now(&inventory, &grants, args.target)?;
     let prepare = |manifests: &[Manifest]| {
-        let res = GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)?;
-        Ok::<_, ReviewError>(res.on(args.target.kubernetes_version))
+        both::gatekeeper(&inventory, manifests, args.target.kubernetes_version)
     };
     let (gatekeeper, now) = match &args.manifests {
         Some(directory) => {

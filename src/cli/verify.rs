@@ -10,10 +10,10 @@ use clap::{Args, ValueEnum};
 
 use crate::admission::AdmissionRequest;
 use crate::api::core::Pod;
-use crate::cli::both::Both;
+use crate::cli::both::{self, Both};
 use crate::cli::files::{self, InputArgs};
 use crate::cli::{CiOutput, ExitStatus, Ui, enforcement, migrate, objects, out_dir};
-use crate::gatekeeper::{GatekeeperAdmission, ReviewError};
+use crate::gatekeeper::ReviewError;
 use crate::input::Inventory;
 use crate::loss::Loss;
 use crate::manifest::Manifest;
@@ -146,8 +146,7 @@ pub(crate) fn run(args: &VerifyArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
     };
     judged.push(what_is_judged(args, as_if_deny));
     let prepare = |manifests: &[Manifest]| {
-        let res = GatekeeperAdmission::from_manifests(manifests, &inventory.namespaces)?;
-        Ok::<_, ReviewError>(res.on(args.target.kubernetes_version))
+        both::gatekeeper(&inventory, manifests, args.target.kubernetes_version)
     };
     let both = Both {
         inventory: &inventory,
