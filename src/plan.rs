@@ -33,6 +33,7 @@ mod alike;
 mod bystanders;
 mod candidates;
 mod circumstances;
+mod directed;
 mod exceptions;
 mod families;
 mod labels;
@@ -41,6 +42,7 @@ mod mutators;
 mod requesters;
 mod search;
 mod stages;
+mod unlike;
 mod usage;
 mod witness;
 

@@ -7,15 +7,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
+use std::rc::Rc;
 
 use serde_json::Value;
 
 use super::acting::{Acting, by_label};
 use super::candidates::{creates_none, is_bystander};
+use super::directed::{Directed, Wanted};
 use super::labels::LabelSelector;
 use super::losses::{Reach, defaults};
 use super::mutators::{Mutator, Mutators};
 use super::requesters::Requesters;
+use super::unlike::Unlike;
 use super::usage::{Identity, Usage, Users, by_subjects, service_account, subject_text};
 use super::witness;
 use crate::admission::AdmissionRequest;
@@ -57,6 +60,7 @@ pub(super) fn losses(
     }
     let is_large = inventory.policies.len() > MOST_ASKED;
     let whole = Acting::new(mutators.whole.iter().collect());
+    let unlike = Unlike::default();
     let mut known = Known::new();
     let mut res = Vec::new();
     for (subjects, scopes) in bystanders(inventory, grants) {
@@ -68,6 +72,8 @@ pub(super) fn losses(
             subjects: &subjects,
             reach: &whole.reach(&scopes),
             is_large,
+            kubernetes,
+            unlike: &unlike,
         };
         res.extend(search.losses(&mut known));
     }
@@ -85,6 +91,8 @@ pub(super) fn losses(
                     subjects: &subjects,
                     reach: &reach,
                     is_large,
+                    kubernetes,
+                    unlike: &unlike,
                 };
                 res.extend(search.losses(&mut known));
             }
@@ -164,6 +172,8 @@ struct Search<'s, 'a> {
     reach: &'s Reach,
     /// Whether there are so many policies that trying them all takes long.
     is_large: bool,
+    kubernetes: Version,
+    unlike: &'s Unlike,
 }
 
 /// A pod, and the policy by which the plugin admits it.
@@ -292,16 +302,9 @@ impl<'a> Search<'_, 'a> {
     /// Pods for all that can be found with these policies and mutators, by control.
     fn shown(&self, usable: &[&'a PodSecurityPolicy], here: &[&Mutator]) -> AllShown<'a> {
         let mut res = AllShown::new();
-        let pods: Vec<Pod> = if self.is_large {
-            let first = usable.first().map(|it| witness::pods(it));
-            first.into_iter().flatten().take(1).collect()
-        } else {
-            let pods = usable.iter().flat_map(|it| self.pods(it, usable, here));
-            pods.collect()
-        };
-        for pod in pods {
+        let add = |res: &mut AllShown<'a>, pod: Pod| {
             let Some((psp, _)) = witness::choice(usable, &pod) else {
-                continue;
+                return;
             };
             for (control, field, what) in self.outcome(usable, psp, &pod, here) {
                 res.entry((control, what)).or_insert_with(|| Shown {
@@ -310,8 +313,46 @@ impl<'a> Search<'_, 'a> {
                     pod: pod.clone(),
                 });
             }
+        };
+        if self.is_large {
+            if let Some(pod) = usable.first().and_then(|it| witness::pods(it).next()) {
+                add(&mut res, pod);
+            }
+            return res;
+        }
+        let mut known = BTreeSet::new();
+        for pod in usable.iter().flat_map(|it| self.pods(it, usable, here)) {
+            if known.insert(Value::Object(pod.0.clone()).to_string()) {
+                add(&mut res, pod);
+            }
+        }
+        if here.is_empty() {
+            return res;
+        }
+        for psp in usable {
+            let lacking = self.places(psp, |_| true);
+            for other in usable.iter().filter(|it| it.name != psp.name) {
+                let search = Directed {
+                    unlike: self.unlike,
+                    psp,
+                    usable,
+                    mutations: here.iter().map(|it| &it.mutation).collect(),
+                    lacking: &lacking,
+                    places: &self.places(psp, |it| is_unknown(psp, it, here, &res)),
+                };
+                for (_, pod) in search.pods(Wanted::AcceptedBy(other)) {
+                    add(&mut res, pod);
+                }
+            }
         }
         res
+    }
+
+    /// Where the policy fills something in by some of the controls.
+    fn places(&self, psp: &PodSecurityPolicy, is_one: impl Fn(&'static str) -> bool) -> Vec<Place> {
+        let defaults = defaults(psp, self.kubernetes).into_iter();
+        let some = defaults.filter(|(control, _)| is_one(control));
+        some.map(|(_, it)| it.place).collect()
     }
 
     /// Pods that lack all, none and each of what the policy fills in, and those that lack what a mutator may fill in.
@@ -322,16 +363,18 @@ impl<'a> Search<'_, 'a> {
         here: &[&Mutator],
     ) -> Vec<Pod> {
         let mutations: Vec<_> = here.iter().map(|it| &it.mutation).collect();
-        let controls: BTreeSet<&str> = here.iter().map(|it| it.control).collect();
+        let controls: BTreeSet<&'static str> = here.iter().map(|it| it.control).collect();
         // A mutator looks at the field where the plugin looks at the annotation.
         let in_annotations = self.fields.keys().filter_map(|(control, place)| {
             let is_one = matches!(place, Place::Pod(["metadata", "annotations", _]));
             (is_one && controls.contains(control)).then_some(*control)
         });
-        let (unlike, by) = witness::refused_by_others(psp, usable, None);
-        let but = controls.iter().filter(|it| by.contains(*it));
-        let others = but.map(|it| witness::refused_by_others(psp, usable, Some(it)).0);
-        let mut bases: Vec<Pod> = witness::pods(psp).chain([unlike]).chain(others).collect();
+        let unlike = self.unlike.pod(psp, usable, None);
+        let but = controls.iter().filter(|it| unlike.by.contains(*it));
+        let others = but.map(|it| self.unlike.pod(psp, usable, Some(it)));
+        let unlike = iter::once(Rc::clone(&unlike)).chain(others);
+        let unlike = unlike.map(|it| it.pod.clone());
+        let mut bases: Vec<Pod> = witness::pods(psp).chain(unlike).collect();
         bases.dedup();
         let by_mutator = self.fields.iter().filter(|(_, (_, location))| {
             let labelled = self.labelled.into_iter().flat_map(|(_, it)| &it.all);
@@ -352,8 +395,6 @@ impl<'a> Search<'_, 'a> {
             res.push(admitted);
             res.push(pod);
         }
-        let mut known = BTreeSet::new();
-        res.retain(|it| known.insert(Value::Object(it.0.clone()).to_string()));
         res
     }
 
@@ -401,6 +442,17 @@ impl<'a> Search<'_, 'a> {
         }
         res
     }
+}
+
+/// Whether no mutator does for a policy what the control does, and no pod shows what becomes of it when another one accepts it.
+fn is_unknown(
+    psp: &PodSecurityPolicy,
+    control: &'static str,
+    here: &[&Mutator],
+    shown: &AllShown<'_>,
+) -> bool {
+    let of_policy = |it: &&Mutator| it.control == control && it.policies.contains(&psp.name);
+    !here.iter().any(of_policy) && !shown.contains_key(&(control, What::OfAnother))
 }
 
 /// Those without which the pod is accepted: each by itself, or else as few together as can be; none where it is refused anyway.

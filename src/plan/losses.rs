@@ -10,7 +10,8 @@ use super::alike::{Gathered, Kinds, Sought};
 use super::circumstances::Circumstances;
 use super::labels::LabelSelector;
 use super::mutators::{Mutator, Mutators, Namespaces};
-use super::search::{Search, Unlike, tried};
+use super::search::{Search, tried};
+use super::unlike::Unlike;
 use super::usage::{Identity, Scope, Usage, subject_text};
 use super::{administrators, witness};
 use crate::api::core::Pod;
@@ -51,6 +52,7 @@ pub(super) fn losses(
     let by_key: BTreeMap<_, _> = all.iter().map(keyed).collect();
     let labelled: Vec<_> = mutators.labelled.iter().map(keyed).collect();
     let acting = [all, &mutators.labelled].map(|it| Acting::new(it.iter().collect()));
+    let unlike = Unlike::default();
     let mut of_many = BTreeMap::new();
     let administrators = if inventory.policies.len() <= MOST_FOR_ADMINISTRATORS {
         usage.administrators()
@@ -85,7 +87,6 @@ pub(super) fn losses(
             continue;
         };
         let more = LazyCell::new(Box::new(|| pods.collect()) as Box<dyn FnOnce() -> Vec<Pod> + '_>);
-        let unlike = Unlike::default();
         let users = usage.users(&psp.name).into_iter();
         for (subjects, scopes) in users.chain(administrators.clone()) {
             let (_, everywhere) = split(&scopes, None);

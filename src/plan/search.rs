@@ -1,28 +1,27 @@
 //! The search for a request that shows what becomes of a default.
 
-use std::cell::{LazyCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::LazyCell;
+use std::collections::BTreeSet;
 use std::iter;
 use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::directed::Directed;
 use super::losses::{MOST_TRIED, Reach};
 use super::mutators::Mutator;
+use super::unlike::{MOST_UNLIKE, Unlike};
 use super::usage::{Identity, Usage, home};
 use super::witness;
 use crate::admission::AdmissionRequest;
 use crate::api::core::{Pod, RUNTIME_DEFAULT, SECCOMP_POD, UNCONFINED, seccomp_field_for};
 use crate::api::policy::PodSecurityPolicy;
 use crate::api::validation;
-use crate::controls::defaults::Place;
+use crate::controls::defaults::{Mutation, Place};
 use crate::rbac::SubjectKey;
 
 /// So many times a policy is asked about a pod, in a search among pods that are easy to think of.
 const MOST_CHOICES: usize = 512;
-
-/// With more policies than this, no pod is made that one of them accepts and the others do not.
-const MOST_UNLIKE: usize = 32;
 
 /// The search for a request that shows what becomes of a default.
 pub(super) struct Search<'a, 'p> {
@@ -50,9 +49,27 @@ impl Search<'_, '_> {
         let alone = &[self.place][..];
         // The policy may be chosen only where the pod lacks more of what it fills in.
         let more = Some(self.places).filter(|it| *it != alone);
-        iter::once(alone).chain(more).find_map(|lacking| {
+        let res = iter::once(alone).chain(more).find_map(|lacking| {
             let res = self.simple(reach, lacking, with);
             res.or_else(|| self.unlike(reach, lacking, with))
+        });
+        res.or_else(|| with.is_empty().then(|| self.directed(reach)).flatten())
+    }
+
+    /// The same by steps from one pod to the next.
+    fn directed(&self, reach: &Reach) -> Option<AdmissionRequest> {
+        let few = |it: &Tried<'_>| it.usable.len() <= MOST_UNLIKE;
+        self.tried(reach).filter(few).find_map(|it| {
+            let shown = self.unlike.refused(&Directed {
+                unlike: self.unlike,
+                psp: self.psp,
+                usable: &it.usable,
+                mutations: self.here(it.namespace).collect(),
+                lacking: self.places,
+                places: self.places,
+            });
+            let (_, pod) = shown.iter().find(|(place, _)| *place == self.place)?;
+            Some(witness::request(&it.identity, it.namespace, pod.clone()))
         })
     }
 
@@ -78,12 +95,13 @@ impl Search<'_, '_> {
         lacking: &[Place],
         with: &[&Value],
     ) -> Option<AdmissionRequest> {
-        self.tried(reach).find_map(|it| {
+        let few = |it: &Tried<'_>| it.usable.len() <= MOST_UNLIKE;
+        self.tried(reach).filter(few).find_map(|it| {
             // What the pod says to the same control may take away what is looked for, or be all that tells the policies apart.
             let mut pods = [Some(self.control), None]
                 .into_iter()
-                .filter_map(|but| self.unlike.pod(self.psp, &it.usable, but));
-            pods.find_map(|pod| self.shows(&it, &pod, lacking, with))
+                .map(|but| self.unlike.pod(self.psp, &it.usable, but));
+            pods.find_map(|made| self.shows(&it, &made.pod, lacking, with))
         })
     }
 
@@ -120,46 +138,50 @@ impl Search<'_, '_> {
 
     /// The pod as the mutators of the namespace leave it.
     fn mutated(&self, pod: &Pod, namespace: &str) -> Pod {
+        witness::mutated(pod, self.here(namespace))
+    }
+
+    /// What mutators do in the namespace.
+    fn here(&self, namespace: &str) -> impl Iterator<Item = &Mutation> {
         let mutators = self.mutators.iter();
-        let here = mutators.filter(|it| it.namespaces.contains(namespace));
-        witness::mutated(pod, here.map(|it| &it.mutation))
+        let here = mutators.filter(move |it| it.namespaces.contains(namespace));
+        here.map(|it| &it.mutation)
     }
 
     /// A request for a pod whose profile of seccomp is a field alone, that the policy fills in and that others accept as it is.
     ///
     /// Every policy would write the annotation, so that none of them leaves the pod as it is.
     pub(super) fn first_by_name(&self, reach: &Reach) -> Option<AdmissionRequest> {
-        let listed = self.psp.spec.seccomp.allowed.as_deref().unwrap_or_default();
-        let others = [RUNTIME_DEFAULT, UNCONFINED, "localhost/witness.json"];
-        let profiles = listed.split(',').chain(others);
-        let fields: Vec<Value> = profiles
-            .filter_map(seccomp_field_for)
-            .take(MOST_TRIED)
-            .collect();
-        if fields.is_empty() {
-            return None;
-        }
+        self.psp.spec.seccomp.allowed.as_ref()?;
         for Tried {
             namespace,
             identity,
             usable,
         } in self.tried(reach)
         {
-            let later = usable.iter().filter(|it| it.name > self.psp.name);
-            for (psp, field) in later
-                .take(MOST_TRIED)
-                .flat_map(|it| fields.iter().map(move |field| (it, field)))
-            {
+            let later = usable
+                .iter()
+                .filter(|it| it.name > self.psp.name && it.spec.seccomp.allowed.is_some());
+            for psp in later.take(MOST_UNLIKE) {
                 let own = witness::lacking(self.psp, self.modest, [self.place]);
-                let others = witness::pods(psp).next();
-                for pod in others.into_iter().chain([own]) {
+                for pod in [witness::least(psp), own] {
                     let mut pod = witness::admitted(psp, &pod);
                     pod.remove(&["metadata", "annotations", SECCOMP_POD]);
-                    pod.set_security("seccompProfile", field.clone());
-                    let chosen = witness::choice(&usable, &pod);
-                    let is_first = chosen.is_some_and(|(it, _)| it.name == self.psp.name);
-                    if is_first && self.is_stored_otherwise(&usable, &pod, namespace) {
-                        return Some(witness::request(&identity, namespace, pod));
+                    let filled = witness::admitted(self.psp, &pod);
+                    if witness::at(&pod, self.place) == witness::at(&filled, self.place) {
+                        continue;
+                    }
+                    for field in seccomp_fields([self.psp, psp]) {
+                        pod.set_security("seccompProfile", field);
+                        let both = [self.psp, psp];
+                        if !both.iter().all(|it| witness::is_accepted(it, &pod)) {
+                            continue;
+                        }
+                        let chosen = witness::choice(&usable, &pod);
+                        let is_first = chosen.is_some_and(|(it, _)| it.name == self.psp.name);
+                        if is_first && self.is_stored_otherwise(&usable, &pod, namespace) {
+                            return Some(witness::request(&identity, namespace, pod));
+                        }
                     }
                 }
             }
@@ -230,34 +252,12 @@ pub(super) fn tried<'a>(
     })
 }
 
-/// Pods that one policy accepts and others do not, as far as they are known.
-#[derive(Default)]
-pub(super) struct Unlike(RefCell<BTreeMap<Unlikeness, (Pod, BTreeSet<&'static str>)>>);
-
-/// The control for which nothing is said, if any, and the names of those that are usable.
-type Unlikeness = (Option<&'static str>, Vec<String>);
-
-impl Unlike {
-    /// A pod that the policy accepts, and that as few others of those usable do as can be, whatever they say for one control.
-    fn pod(
-        &self,
-        psp: &PodSecurityPolicy,
-        usable: &[&PodSecurityPolicy],
-        but: Option<&'static str>,
-    ) -> Option<Pod> {
-        if usable.len() > MOST_UNLIKE {
-            return None;
-        }
-        let names: Vec<String> = usable.iter().map(|it| it.name.clone()).collect();
-        let mut known = self.0.borrow_mut();
-        let mut made = |but| {
-            known
-                .entry((but, names.clone()))
-                .or_insert_with(|| witness::refused_by_others(psp, usable, but))
-                .clone()
-        };
-        let (pod, by) = made(None);
-        let matters = but.is_some_and(|it| by.contains(it));
-        Some(if matters { made(but).0 } else { pod })
-    }
+/// Fields for profiles that the policies list, and for the usual ones.
+fn seccomp_fields(policies: [&PodSecurityPolicy; 2]) -> impl Iterator<Item = Value> {
+    let listed = policies.into_iter().flat_map(|it| {
+        let listed = it.spec.seccomp.allowed.as_deref().unwrap_or_default();
+        listed.split(',').take(MOST_TRIED)
+    });
+    let usual = [RUNTIME_DEFAULT, UNCONFINED, "localhost/witness.json"];
+    listed.chain(usual).filter_map(seccomp_field_for)
 }

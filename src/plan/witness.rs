@@ -1,6 +1,5 @@
 //! Pods that show a loss.
 
-use std::collections::BTreeSet;
 use std::iter;
 
 use serde_json::{Map, Value, json};
@@ -15,6 +14,7 @@ use crate::api::core::{
 use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec, ProfileStrategy};
 use crate::api::validation;
 use crate::controls::defaults::{Level, Mutation, MutationKind, Place};
+use crate::controls::probe::Probe;
 use crate::controls::{CONTROLS, Control};
 use crate::psp::{is_valid, mutate_pod, strategy};
 
@@ -30,6 +30,11 @@ const MIRROR: &str = "kubernetes.io/config.mirror";
 /// The name of that container.
 const CONTAINER: &str = "app";
 
+/// A pod that asks for nothing that the policy does not demand.
+pub(super) fn least(psp: &PodSecurityPolicy) -> Pod {
+    asking(psp, &[])
+}
+
 /// A pod that asks for nothing, one that asks for all that the policy allows and a narrower one may not, and one for each of that.
 ///
 /// The first is made before the others are thought of, because it most often shows what is looked for.
@@ -41,51 +46,7 @@ pub(super) fn pods(psp: &PodSecurityPolicy) -> impl Iterator<Item = Pod> {
             .chain(each)
             .collect::<Vec<_>>()
     };
-    iter::once_with(move || asking(psp, &[])).chain(iter::once_with(others).flatten())
-}
-
-/// A pod that the policy accepts, once it has filled in its defaults, and that as many of the others refuse as can be.
-///
-/// What another one refuses is beyond the boundaries that it draws, those for one control aside.
-/// With the pod come the controls by which they refuse it: leaving aside any other makes no difference.
-pub(super) fn refused_by_others(
-    psp: &PodSecurityPolicy,
-    others: &[&PodSecurityPolicy],
-    but: Option<&str>,
-) -> (Pod, BTreeSet<&'static str>) {
-    let accepts = |it: &PodSecurityPolicy, control: &dyn Control, pod: &Pod| {
-        let mut pod = pod.clone();
-        control.mutate_pod(it, &mut pod);
-        control.mutate_container(it, &mut pod, FIRST);
-        control.validate(it, &pod).is_empty()
-    };
-    let mut res = asking(psp, &[]);
-    let mut by = BTreeSet::new();
-    let others = others.iter().filter(|it| it.name != psp.name);
-    // What keeps one out may let another in again.
-    for other in others.clone().chain(others) {
-        if !is_accepted(other, &res) {
-            continue;
-        }
-        let mut controls = CONTROLS.iter().filter(|it| Some(it.name()) != but);
-        let beyond = controls.find_map(|control| {
-            let both = [other, psp].into_iter();
-            both.flat_map(|it| control.probes(&it.spec))
-                .find_map(|probe| {
-                    let mut pod = res.clone();
-                    probe.apply(&mut pod, FIRST);
-                    let is_beyond = !accepts(other, *control, &pod)
-                        && accepts(psp, *control, &pod)
-                        && is_accepted(psp, &pod);
-                    is_beyond.then(|| (control.name(), pod))
-                })
-        });
-        if let Some((control, pod)) = beyond {
-            by.insert(control);
-            res = pod;
-        }
-    }
-    (res, by)
+    iter::once_with(move || least(psp)).chain(iter::once_with(others).flatten())
 }
 
 /// The pod with values of its own where the policy would refuse what mutators write there.
@@ -100,8 +61,7 @@ pub(super) fn tolerating(psp: &PodSecurityPolicy, pod: &Pod, mutations: &[&Mutat
             continue;
         }
         let own = control.probes(&psp.spec).into_iter().find_map(|probe| {
-            let mut pod = res.clone();
-            probe.apply(&mut pod, FIRST);
+            let pod = self::probe(&res, &probe);
             (!is_refused(&pod) && is_accepted(psp, &pod)).then_some(pod)
         });
         res = own.unwrap_or(res);
@@ -111,14 +71,34 @@ pub(super) fn tolerating(psp: &PodSecurityPolicy, pod: &Pod, mutations: &[&Mutat
 
 /// Pods on both sides of the boundaries that the policy draws for a control; for the rest it has filled in what it does.
 pub(super) fn probed(psp: &PodSecurityPolicy, control: &str) -> Vec<Pod> {
-    let pod = mutate_pod(psp, asking(psp, &[]));
+    let pod = mutate_pod(psp, least(psp));
     let controls = CONTROLS.iter().filter(|it| it.name() == control);
-    let pods = controls.flat_map(|it| it.probes(&psp.spec)).map(|probe| {
-        let mut pod = pod.clone();
-        probe.apply(&mut pod, FIRST);
-        pod
-    });
-    pods.collect()
+    let probes = controls.flat_map(|it| it.probes(&psp.spec));
+    probes.map(|it| probe(&pod, &it)).collect()
+}
+
+/// The pod with what a probe makes of its container and of itself.
+pub(super) fn probe(pod: &Pod, probe: &Probe) -> Pod {
+    let mut res = pod.clone();
+    probe.apply(&mut res, FIRST);
+    res
+}
+
+/// The pod with what the policy fills in under one control.
+pub(super) fn filled_in(psp: &PodSecurityPolicy, control: &dyn Control, pod: &Pod) -> Pod {
+    let mut res = pod.clone();
+    control.mutate_pod(psp, &mut res);
+    for at in pod.container_refs() {
+        control.mutate_container(psp, &mut res, at);
+    }
+    res
+}
+
+/// Whether the policy accepts the pod with what it fills in, as far as the control is concerned.
+pub(super) fn is_accepted_under(psp: &PodSecurityPolicy, control: &dyn Control, pod: &Pod) -> bool {
+    control
+        .validate(psp, &filled_in(psp, control, pod))
+        .is_empty()
 }
 
 /// Whether the policy accepts the pod with what it fills in.
