@@ -454,6 +454,88 @@ fn a_default_that_is_filled_in_only_together_with_another_is_told() {
     assert_eq!(found.len(), 1, "{losses:#?}");
 }
 
+/// A policy that allows what these fields do and no volumes, with its profiles in annotations.
+fn plain(name: &str, annotations: &str, more: &str) -> String {
+    format!(
+        r"
+---
+apiVersion: policy/v1beta1
+kind: PodSecurityPolicy
+metadata: {{name: {name}, annotations: {{{annotations}}}}}
+spec:
+  runAsUser: {{rule: RunAsAny}}
+  supplementalGroups: {{rule: RunAsAny}}
+  fsGroup: {{rule: RunAsAny}}
+  seLinux: {{rule: RunAsAny}}
+  {more}
+"
+    )
+}
+
+#[test]
+fn a_pod_that_several_policies_must_refuse_is_found_step_by_step() {
+    let default = |profile: &str| {
+        format!("apparmor.security.beta.kubernetes.io/defaultProfileName: {profile}")
+    };
+    let allowed = r#", apparmor.security.beta.kubernetes.io/allowedProfileNames: "runtime/default,localhost/a""#;
+    let text = [
+        plain(
+            "a",
+            &(default("runtime/default") + allowed),
+            "readOnlyRootFilesystem: true",
+        ),
+        plain("b", "", "").replace(
+            "fsGroup: {rule: RunAsAny}",
+            "fsGroup: {rule: MustRunAs, ranges: [{min: 1, max: 1}]}",
+        ),
+        plain("c", &default("unconfined"), ""),
+    ];
+    let losses = losses(&text.concat(), LATEST);
+    let found = of(&losses, "groups/default-not-set", "Group system:masters");
+    let about: Vec<_> = found.iter().map(|it| it.psp.as_str()).collect();
+    assert_eq!(about, ["b"], "{losses:#?}");
+}
+
+#[test]
+fn a_pod_that_mutators_make_another_policy_accept_is_found_step_by_step() {
+    let app_armor =
+        r#"apparmor.security.beta.kubernetes.io/allowedProfileNames: "unconfined,localhost/a""#;
+    let seccomp = r#"seccomp.security.alpha.kubernetes.io/allowedProfileNames: "localhost/c.json""#;
+    let read_only =
+        |name: &str, annotations: &str| plain(name, annotations, "readOnlyRootFilesystem: true");
+    let text = [
+        plain("a", app_armor, "").replace(
+            "seLinux: {rule: RunAsAny}",
+            "seLinux: {rule: MustRunAs, seLinuxOptions: {level: s0}}",
+        ),
+        read_only("b", "").replacen("{rule: RunAsAny}", "{rule: MustRunAsNonRoot}", 1),
+        read_only("c", seccomp),
+        binding("c", "Group", "developers", "c"),
+    ];
+    let losses = losses(&text.concat(), LATEST);
+    let name = "selinux/default-of-another-policy";
+    let found = of(&losses, name, "Group system:masters");
+    let about: Vec<_> = found.iter().map(|it| it.psp.as_str()).collect();
+    assert_eq!(about, ["a"], "{losses:#?}");
+}
+
+#[test]
+fn a_profile_that_only_a_later_policy_lists_shows_the_default_of_the_first() {
+    let seccomp = |allowed: &str| {
+        format!(r#"seccomp.security.alpha.kubernetes.io/allowedProfileNames: "{allowed}""#)
+    };
+    let text = [
+        plain("a", &seccomp("*"), "readOnlyRootFilesystem: true"),
+        plain("b", &seccomp("localhost/b.json"), ""),
+        binding("both", "User", "alice", "a, b"),
+    ];
+    let losses = losses(&text.concat(), LATEST);
+    let name = "read-only-root-filesystem/default-of-the-first";
+    let found = of(&losses, name, "User alice");
+    let about: Vec<_> = found.iter().map(|it| it.psp.as_str()).collect();
+    assert_eq!(about, ["a"], "{losses:#?}");
+}
+
 #[test]
 fn of_very_many_policies_administrators_are_told_by_one_witness_for_a_field() {
     let names: Vec<String> = (10..60).map(|it| format!("tenant-{it}")).collect();
