@@ -331,16 +331,16 @@ impl<'a> Search<'_, 'a> {
         }
         for psp in usable {
             let lacking = self.places(psp, |_| true);
+            let from = witness::lacking(psp, &witness::least(psp), lacking);
             for other in usable.iter().filter(|it| it.name != psp.name) {
                 let search = Directed {
                     unlike: self.unlike,
                     psp,
                     usable,
                     mutations: here.iter().map(|it| &it.mutation).collect(),
-                    lacking: &lacking,
                     places: &self.places(psp, |it| is_unknown(psp, it, here, &res)),
                 };
-                for (_, pod) in search.pods(Wanted::AcceptedBy(other)) {
+                for (_, pod) in search.pods(from.clone(), Wanted::AcceptedBy(other)) {
                     add(&mut res, pod);
                 }
             }

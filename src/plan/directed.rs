@@ -15,7 +15,7 @@ use crate::controls::{CONTROLS, Control};
 use crate::psp::{is_valid, mutate_pod};
 
 /// So many pods are looked at in a search.
-const MOST_PODS: usize = 48;
+const MOST_PODS: usize = 128;
 
 /// So many pods are made of one for each control.
 const MOST_STEPS: usize = 3;
@@ -37,9 +37,7 @@ pub(super) struct Directed<'s> {
     pub(super) usable: &'s [&'s PodSecurityPolicy],
     /// What mutators do to the pod.
     pub(super) mutations: Vec<&'s Mutation>,
-    /// Where the policy fills something in.
-    pub(super) lacking: &'s [Place],
-    /// Those of these places about which pods are sought.
+    /// Where the policy fills something in, and pods are sought that show it.
     pub(super) places: &'s [Place],
 }
 
@@ -74,7 +72,7 @@ enum What {
 
 impl<'s> Directed<'s> {
     /// Pods that are as wanted, each with a place where what the policy fills in is not what mutators leave there.
-    pub(super) fn pods(&self, wanted: Wanted<'s>) -> Vec<(Place, Pod)> {
+    pub(super) fn pods(&self, from: Pod, wanted: Wanted<'s>) -> Vec<(Place, Pod)> {
         let mut res = Vec::new();
         let mut sought = self.places.to_vec();
         let mut ways = BTreeMap::new();
@@ -85,10 +83,7 @@ impl<'s> Directed<'s> {
                 steps.extend(self.step(pod, wanted));
             }
         };
-        if let Some(pod) = witness::pods(self.psp).next() {
-            let pod = witness::lacking(self.psp, &pod, self.lacking.iter().copied());
-            add(&mut steps, pod);
-        }
+        add(&mut steps, from);
         while !sought.is_empty() {
             let nearest = steps.iter().enumerate().min_by_key(|(_, it)| it.distance);
             let Some((index, _)) = nearest else {

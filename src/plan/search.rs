@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::directed::Directed;
+use super::directed::{Directed, Wanted};
 use super::losses::{MOST_TRIED, Reach};
 use super::mutators::Mutator;
 use super::unlike::{MOST_UNLIKE, Unlike};
@@ -22,6 +22,9 @@ use crate::rbac::SubjectKey;
 
 /// So many times a policy is asked about a pod, in a search among pods that are easy to think of.
 const MOST_CHOICES: usize = 512;
+
+/// So many pods that show it, were it not for an earlier policy, are looked at more closely.
+const MOST_NEAR: usize = 4;
 
 /// The search for a request that shows what becomes of a default.
 pub(super) struct Search<'a, 'p> {
@@ -60,14 +63,7 @@ impl Search<'_, '_> {
     fn directed(&self, reach: &Reach) -> Option<AdmissionRequest> {
         let few = |it: &Tried<'_>| it.usable.len() <= MOST_UNLIKE;
         self.tried(reach).filter(few).find_map(|it| {
-            let shown = self.unlike.refused(&Directed {
-                unlike: self.unlike,
-                psp: self.psp,
-                usable: &it.usable,
-                mutations: self.here(it.namespace).collect(),
-                lacking: self.places,
-                places: self.places,
-            });
+            let shown = self.unlike.refused(&self.steps(&it, self.places));
             let (_, pod) = shown.iter().find(|(place, _)| *place == self.place)?;
             Some(witness::request(&it.identity, it.namespace, pod.clone()))
         })
@@ -86,6 +82,16 @@ impl Search<'_, '_> {
             let mut pods = iter::once(self.modest).chain(more).take(enough.max(2));
             pods.find_map(|pod| self.shows(&it, pod, lacking, with))
         })
+    }
+
+    fn steps<'b>(&'b self, at: &'b Tried<'_>, places: &'b [Place]) -> Directed<'b> {
+        Directed {
+            unlike: self.unlike,
+            psp: self.psp,
+            usable: &at.usable,
+            mutations: self.here(at.namespace).collect(),
+            places,
+        }
     }
 
     /// The same among pods that the other policies refuse.
@@ -153,40 +159,60 @@ impl Search<'_, '_> {
     /// Every policy would write the annotation, so that none of them leaves the pod as it is.
     pub(super) fn first_by_name(&self, reach: &Reach) -> Option<AdmissionRequest> {
         self.psp.spec.seccomp.allowed.as_ref()?;
-        for Tried {
-            namespace,
-            identity,
-            usable,
-        } in self.tried(reach)
-        {
-            let later = usable
-                .iter()
-                .filter(|it| it.name > self.psp.name && it.spec.seccomp.allowed.is_some());
-            for psp in later.take(MOST_UNLIKE) {
-                let own = witness::lacking(self.psp, self.modest, [self.place]);
-                for pod in [witness::least(psp), own] {
-                    let mut pod = witness::admitted(psp, &pod);
-                    pod.remove(&["metadata", "annotations", SECCOMP_POD]);
-                    let filled = witness::admitted(self.psp, &pod);
-                    if witness::at(&pod, self.place) == witness::at(&filled, self.place) {
-                        continue;
-                    }
-                    for field in seccomp_fields([self.psp, psp]) {
-                        pod.set_security("seccompProfile", field);
-                        let both = [self.psp, psp];
-                        if !both.iter().all(|it| witness::is_accepted(it, &pod)) {
-                            continue;
-                        }
-                        let chosen = witness::choice(&usable, &pod);
-                        let is_first = chosen.is_some_and(|(it, _)| it.name == self.psp.name);
-                        if is_first && self.is_stored_otherwise(&usable, &pod, namespace) {
-                            return Some(witness::request(&identity, namespace, pod));
-                        }
-                    }
+        for it in self.tried(reach) {
+            let mut near = Vec::new();
+            let later = it.usable.iter().copied();
+            let later =
+                later.filter(|it| it.name > self.psp.name && it.spec.seccomp.allowed.is_some());
+            for (psp, pod) in later.take(MOST_UNLIKE).flat_map(|psp| {
+                self.with_field_alone(psp, it.namespace)
+                    .into_iter()
+                    .map(move |pod| (psp, pod))
+            }) {
+                let chosen = witness::choice(&it.usable, &pod);
+                let is_first = chosen.is_some_and(|(it, _)| it.name == self.psp.name);
+                if is_first && self.is_stored_otherwise(&it.usable, &pod, it.namespace) {
+                    return Some(witness::request(&it.identity, it.namespace, pod));
                 }
+                near.push((psp, pod));
+            }
+            let place = [self.place];
+            let search = self.steps(&it, &place);
+            let found = near.into_iter().take(MOST_NEAR).find_map(|(psp, pod)| {
+                let shown = search.pods(pod, Wanted::AcceptedBy(psp));
+                shown.into_iter().next()
+            });
+            if let Some((_, pod)) = found {
+                return Some(witness::request(&it.identity, it.namespace, pod));
             }
         }
         None
+    }
+
+    /// Pods whose profile of seccomp is a field alone, that both policies accept, and in which this one fills in at the place what
+    /// mutators do not.
+    fn with_field_alone(&self, later: &PodSecurityPolicy, namespace: &str) -> Vec<Pod> {
+        let own = witness::lacking(self.psp, self.modest, [self.place]);
+        let pods = [witness::least(later), own].map(|it| {
+            let mut pod = witness::admitted(later, &it);
+            pod.remove(&["metadata", "annotations", SECCOMP_POD]);
+            pod
+        });
+        let pods = pods.into_iter().filter(|pod| {
+            let before = witness::admitted(self.psp, pod);
+            let after = self.mutated(pod, namespace);
+            witness::at(&before, self.place) != witness::at(&after, self.place)
+        });
+        let pods = pods.flat_map(move |pod| {
+            seccomp_fields([self.psp, later]).map(move |field| {
+                let mut pod = pod.clone();
+                pod.set_security("seccompProfile", field);
+                pod
+            })
+        });
+        let both = [self.psp, later];
+        let pods = pods.filter(|pod| both.iter().all(|it| witness::is_accepted(it, pod)));
+        pods.collect()
     }
 
     /// Whether the pod is admitted by both and lacks the default then.

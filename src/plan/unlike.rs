@@ -134,6 +134,11 @@ impl Unlike {
         let key = (search.psp.name.clone(), names.chain(mutations).collect());
         let mut known = self.refused.borrow_mut();
         let res = known.entry(key);
-        Rc::clone(res.or_insert_with(|| search.pods(Wanted::Refused).into()))
+        let search = || {
+            let places = search.places.iter().copied();
+            let from = witness::lacking(search.psp, &witness::least(search.psp), places);
+            search.pods(from, Wanted::Refused).into()
+        };
+        Rc::clone(res.or_insert_with(search))
     }
 }
