@@ -537,6 +537,22 @@ fn a_profile_that_only_a_later_policy_lists_shows_the_default_of_the_first() {
 }
 
 #[test]
+fn the_default_of_the_first_shows_where_yet_an_earlier_policy_refuses_the_pod() {
+    let any = r#"seccomp.security.alpha.kubernetes.io/allowedProfileNames: "*""#;
+    let text = [
+        plain("a", any, "volumes: [secret]"),
+        plain("b", any, "readOnlyRootFilesystem: true\n  volumes: ['*']"),
+        plain("c", any, "volumes: ['*']"),
+        binding("all", "User", "alice", "a, b, c"),
+    ];
+    let losses = losses(&text.concat(), LATEST);
+    let name = "read-only-root-filesystem/default-of-the-first";
+    let found = of(&losses, name, "User alice");
+    let about: Vec<_> = found.iter().map(|it| it.psp.as_str()).collect();
+    assert_eq!(about, ["b"], "{losses:#?}");
+}
+
+#[test]
 fn of_very_many_policies_administrators_are_told_by_one_witness_for_a_field() {
     let names: Vec<String> = (10..60).map(|it| format!("tenant-{it}")).collect();
     let policies = names.iter().zip(1..).map(|(name, id)| policy(name, id, ""));
