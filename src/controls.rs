@@ -69,6 +69,16 @@ pub trait Semantics {
     ) {
     }
 
+    /// The pod with all that the control fills in.
+    fn mutate(&self, psp: &PodSecurityPolicy, pod: &Pod) -> Pod {
+        let mut res = pod.clone();
+        self.mutate_pod(psp, &mut res);
+        for at in res.container_refs() {
+            self.mutate_container(psp, &mut res, at);
+        }
+        res
+    }
+
     /// Checks the pod with its volumes and containers; returns what is wrong, in the plugin's order.
     fn validate(&self, psp: &PodSecurityPolicy, pod: &Pod) -> Vec<FieldError> {
         let mut acc = Vec::new();
@@ -350,17 +360,7 @@ pub(crate) mod testing {
         before: Value,
         after: Value,
     ) {
-        assert_eq!(mutated(control, psp, &pod(before)), pod(after));
-    }
-
-    /// What the control makes of a pod.
-    fn mutated(control: &dyn Semantics, psp: &PodSecurityPolicy, pod: &Pod) -> Pod {
-        let mut res = pod.clone();
-        control.mutate_pod(psp, &mut res);
-        for at in res.container_refs() {
-            control.mutate_container(psp, &mut res, at);
-        }
-        res
+        assert_eq!(control.mutate(psp, &pod(before)), pod(after));
     }
 
     /// Checks whether `wide` is found to accept all that `narrow` accepts as it stands; the probes must say the same.
@@ -372,7 +372,7 @@ pub(crate) mod testing {
         expected: bool,
     ) {
         let accepts = |psp: &PodSecurityPolicy, pod: &Pod| {
-            mutated(control, psp, pod) == *pod && control.validate(psp, pod).is_empty()
+            control.mutate(psp, pod) == *pod && control.validate(psp, pod).is_empty()
         };
         let bare = pod(json!({ "spec": { "containers": [{ "name": "app" }] } }));
         let probes = [wide, narrow].map(|it| control.probes(&it.spec));

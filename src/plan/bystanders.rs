@@ -333,12 +333,16 @@ impl<'a> Search<'_, 'a> {
             let lacking = self.places(psp, |_| true);
             let from = witness::lacking(psp, &witness::least(psp), lacking);
             for other in usable.iter().filter(|it| it.name != psp.name) {
+                let places = self.places(psp, |it| is_unknown(psp, it, here, &res));
+                if places.is_empty() {
+                    break;
+                }
                 let search = Directed {
                     unlike: self.unlike,
                     psp,
                     usable,
                     mutations: here.iter().map(|it| &it.mutation).collect(),
-                    places: &self.places(psp, |it| is_unknown(psp, it, here, &res)),
+                    places: &places,
                 };
                 for (_, pod) in search.pods(from.clone(), Wanted::AcceptedBy(other)) {
                     add(&mut res, pod);

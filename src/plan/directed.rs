@@ -219,6 +219,6 @@ fn leaves(psp: &PodSecurityPolicy, control: &dyn Control, pod: &Pod) -> bool {
 
 /// To how much of the pod the policy objects under the control; that it would change it counts as one.
 fn objections(psp: &PodSecurityPolicy, control: &dyn Control, pod: &Pod) -> usize {
-    let changes = !control.fills_in().is_empty() && witness::filled_in(psp, control, pod) != *pod;
+    let changes = !control.fills_in().is_empty() && control.mutate(psp, pod) != *pod;
     control.validate(psp, pod).len() + usize::from(changes)
 }

@@ -61,8 +61,7 @@ impl Search<'_, '_> {
 
     /// The same by steps from one pod to the next.
     fn directed(&self, reach: &Reach) -> Option<AdmissionRequest> {
-        let few = |it: &Tried<'_>| it.usable.len() <= MOST_UNLIKE;
-        self.tried(reach).filter(few).find_map(|it| {
+        self.tried_by_few(reach).find_map(|it| {
             let shown = self.unlike.refused(&self.steps(&it, self.places));
             let (_, pod) = shown.iter().find(|(place, _)| *place == self.place)?;
             Some(witness::request(&it.identity, it.namespace, pod.clone()))
@@ -101,8 +100,7 @@ impl Search<'_, '_> {
         lacking: &[Place],
         with: &[&Value],
     ) -> Option<AdmissionRequest> {
-        let few = |it: &Tried<'_>| it.usable.len() <= MOST_UNLIKE;
-        self.tried(reach).filter(few).find_map(|it| {
+        self.tried_by_few(reach).find_map(|it| {
             // What the pod says to the same control may take away what is looked for, or be all that tells the policies apart.
             let mut pods = [Some(self.control), None]
                 .into_iter()
@@ -230,6 +228,12 @@ impl Search<'_, '_> {
 
     fn tried<'b>(&'b self, reach: &'b Reach) -> impl Iterator<Item = Tried<'b>> {
         tried(self.usage, self.subjects, self.mutators, reach)
+    }
+
+    /// The same, where so few policies are usable that pods are made which only one of them accepts.
+    fn tried_by_few<'b>(&'b self, reach: &'b Reach) -> impl Iterator<Item = Tried<'b>> {
+        let tried = self.tried(reach);
+        tried.filter(|it| it.usable.len() <= MOST_UNLIKE)
     }
 }
 

@@ -84,21 +84,9 @@ pub(super) fn probe(pod: &Pod, probe: &Probe) -> Pod {
     res
 }
 
-/// The pod with what the policy fills in under one control.
-pub(super) fn filled_in(psp: &PodSecurityPolicy, control: &dyn Control, pod: &Pod) -> Pod {
-    let mut res = pod.clone();
-    control.mutate_pod(psp, &mut res);
-    for at in pod.container_refs() {
-        control.mutate_container(psp, &mut res, at);
-    }
-    res
-}
-
 /// Whether the policy accepts the pod with what it fills in, as far as the control is concerned.
 pub(super) fn is_accepted_under(psp: &PodSecurityPolicy, control: &dyn Control, pod: &Pod) -> bool {
-    control
-        .validate(psp, &filled_in(psp, control, pod))
-        .is_empty()
+    control.validate(psp, &control.mutate(psp, pod)).is_empty()
 }
 
 /// Whether the policy accepts the pod with what it fills in.
