@@ -249,6 +249,7 @@ mod tests {
             psp: Verdict::Admitted { pod },
             policy: Some("p".to_owned()),
             gatekeeper,
+            reset: None,
         };
         let psp = PspAdmission::new(&inventory);
         assert_eq!(what_still_fails(&psp, &answers), expected);

@@ -70,6 +70,17 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// Whether its API server keeps the proc mount types of pods: the feature gate `ProcMountType` is on.
+    ///
+    /// Without it no policy is stored with another list than that of `Default`.
+    pub fn keeps_proc_mount(&self) -> bool {
+        self.proc_mount_type
+            || self
+                .policies
+                .iter()
+                .any(|it| it.spec.allowed_proc_mount_types != ["Default"])
+    }
+
     /// Returns the namespaces that are in the input, by themselves or because an object is in one or names a service account there.
     pub fn namespace_names(&self) -> BTreeSet<&str> {
         let roles = self.roles.iter().map(|it| &it.namespace);

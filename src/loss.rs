@@ -11,7 +11,12 @@ pub use kinds::{GATEKEEPER, LOSS_KINDS, LossKind};
 mod kinds;
 
 /// All directions, the worst first.
-pub const DIRECTIONS: [Direction; 3] = [Direction::Looser, Direction::Stricter, Direction::Differs];
+pub const DIRECTIONS: [Direction; 4] = [
+    Direction::Looser,
+    Direction::Stricter,
+    Direction::Differs,
+    Direction::Harmless,
+];
 
 /// Which way the two worlds differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -23,6 +28,8 @@ pub enum Direction {
     Stricter,
     /// Both admit, and another pod is stored.
     Differs,
+    /// Gatekeeper admits what PSP forbade, after the API server took out of the pod what PSP forbade it for.
+    Harmless,
 }
 
 impl Direction {
@@ -32,6 +39,7 @@ impl Direction {
             Self::Looser => "looser",
             Self::Stricter => "stricter",
             Self::Differs => "differs",
+            Self::Harmless => "harmless",
         }
     }
 
@@ -41,6 +49,9 @@ impl Direction {
             Self::Looser => "Gatekeeper admits what PodSecurityPolicy forbade",
             Self::Stricter => "Gatekeeper forbids what PodSecurityPolicy admitted",
             Self::Differs => "both admit, and another pod is stored",
+            Self::Harmless => {
+                "Gatekeeper admits what PodSecurityPolicy forbade, after the API server took out what it was forbidden for"
+            }
         }
     }
 }

@@ -242,6 +242,13 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
     );
     losses.extend(of_bystanders);
     losses.extend(exceptions::unasked(inventory, grants, &usage));
+    losses.extend(exceptions::reset(
+        inventory,
+        grants,
+        &usage,
+        &mutators.whole,
+        kubernetes,
+    ));
     let mutators = mutators.into_sorted();
     if options.gatekeeper < KNOWS_OPERATIONS {
         losses.extend(exceptions::updates(&mutators));

@@ -23,6 +23,7 @@ use crate::api::policy::PodSecurityPolicy;
 use crate::controls::{self, CONTROLS, FieldError, Semantics, quoted};
 use crate::input::Inventory;
 use crate::rbac::{Authorizer, service_account_user};
+use crate::version::Version;
 
 pub mod strategy;
 mod trial;
@@ -39,7 +40,7 @@ pub const PLUGIN: &str = "PodSecurityPolicy";
 pub struct PspAdmission<'a> {
     policies: BTreeMap<&'a str, &'a PodSecurityPolicy>,
     authorizer: Authorizer,
-    proc_mount_type: bool,
+    keeps_proc_mount: bool,
 }
 
 /// What became of a request, in both phases.
@@ -110,15 +111,10 @@ impl<'a> PspAdmission<'a> {
     pub fn new(inventory: &'a Inventory) -> Self {
         let policies = inventory.policies.iter();
         let policies: BTreeMap<_, _> = policies.map(|it| (it.name.as_str(), it)).collect();
-        // Without the feature gate `ProcMountType` no policy is stored with another list.
-        let proc_mount_type = inventory.proc_mount_type
-            || policies
-                .values()
-                .any(|it| it.spec.allowed_proc_mount_types != ["Default"]);
         Self {
             policies,
             authorizer: Authorizer::new(inventory),
-            proc_mount_type,
+            keeps_proc_mount: inventory.keeps_proc_mount(),
         }
     }
 
@@ -279,16 +275,47 @@ impl<'a> PspAdmission<'a> {
 
     /// Does to the pod what the API server does between the two phases.
     pub fn prepare(&self, request: &AdmissionRequest, pod: &mut Pod) {
-        if !request.subresource.is_empty() {
-            return;
+        prepare(request, pod, self.keeps_proc_mount);
+    }
+
+    /// Does to the pod what an API server of that release does between the two phases, with the feature gates of this one.
+    pub fn prepare_on(&self, kubernetes: Version, request: &AdmissionRequest, pod: &mut Pod) {
+        prepare(request, pod, self.keeps_proc_mount_on(kubernetes));
+    }
+
+    /// The request for a new pod with what an API server of that release takes out before the second phase; absent where that is
+    /// nothing.
+    pub fn reset_on(
+        &self,
+        kubernetes: Version,
+        request: &AdmissionRequest,
+    ) -> Option<AdmissionRequest> {
+        if request.operation != Operation::Create
+            || !request.subresource.is_empty()
+            || self.keeps_proc_mount_on(kubernetes)
+        {
+            return None;
         }
-        match (request.operation, &request.old_pod) {
-            (Operation::Create, _) => strategy::prepare_for_create(pod, self.proc_mount_type),
-            (Operation::Update, Some(old_pod)) => {
-                strategy::prepare_for_update(pod, old_pod, self.proc_mount_type);
-            }
-            _ => {}
+        let mut res = request.clone();
+        strategy::reset_proc_mount(&mut res.pod);
+        (res != *request).then_some(res)
+    }
+
+    fn keeps_proc_mount_on(&self, kubernetes: Version) -> bool {
+        self.keeps_proc_mount || kubernetes >= strategy::PROC_MOUNT_SINCE
+    }
+}
+
+fn prepare(request: &AdmissionRequest, pod: &mut Pod, keeps_proc_mount: bool) {
+    if !request.subresource.is_empty() {
+        return;
+    }
+    match (request.operation, &request.old_pod) {
+        (Operation::Create, _) => strategy::prepare_for_create(pod, keeps_proc_mount),
+        (Operation::Update, Some(old_pod)) => {
+            strategy::prepare_for_update(pod, old_pod, keeps_proc_mount);
         }
+        _ => {}
     }
 }
 

@@ -121,7 +121,7 @@ pub fn review(
         pod: answer.pod,
     };
     let answer = gatekeeper.review_with(&request, |mut pod| {
-        psp.prepare(&request, &mut pod);
+        psp.prepare_on(gatekeeper.kubernetes(), &request, &mut pod);
         pod
     })?;
     Ok(Review {

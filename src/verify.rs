@@ -90,6 +90,9 @@ pub struct Answers {
     pub policy: Option<String>,
     /// What Gatekeeper says.
     pub gatekeeper: Verdict,
+    /// Where Gatekeeper is looser, and the API server takes something out of the pod before a constraint sees it: the same, where the
+    /// plugin does not see that either.
+    pub reset: Option<Box<Self>>,
 }
 
 /// A policy that the plugin tries on a pod.
@@ -115,7 +118,10 @@ impl Answers {
     pub fn direction(&self) -> Option<Direction> {
         match (&self.psp, &self.gatekeeper) {
             _ if self.is_undecided() => None,
-            (Verdict::Forbidden { .. }, Verdict::Admitted { .. }) => Some(Direction::Looser),
+            (Verdict::Forbidden { .. }, Verdict::Admitted { .. }) => Some(match &self.reset {
+                Some(it) if matches!(it.psp, Verdict::Admitted { .. }) => Direction::Harmless,
+                _ => Direction::Looser,
+            }),
             (Verdict::Admitted { .. }, Verdict::Forbidden { .. }) => Some(Direction::Stricter),
             (Verdict::Admitted { pod }, Verdict::Admitted { pod: other }) if pod != other => {
                 Some(Direction::Differs)

@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 
 use psp2gatekeeper::controls::{CONTROLS, page};
 use psp2gatekeeper::diagnostic::CODES;
-use psp2gatekeeper::loss::LOSS_KINDS;
+use psp2gatekeeper::loss::{DIRECTIONS, LOSS_KINDS};
 use serde_json::Value;
 
 /// What is written with hyphens in the source of plans and controls, and is neither a loss nor a control nor a code.
@@ -215,7 +215,7 @@ fn every_topic_that_is_listed_is_explained() {
     let topics: Vec<&str> = topics.filter_map(|it| it.split(' ').next()).collect();
     assert_eq!(
         topics.len(),
-        CONTROLS.len() + LOSS_KINDS.len() + 3 + CODES.len()
+        CONTROLS.len() + LOSS_KINDS.len() + DIRECTIONS.len() + CODES.len()
     );
     for topic in topics {
         explained(topic);

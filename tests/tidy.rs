@@ -113,7 +113,10 @@ const EDGES: &[(&str, &[&str])] = &[
             "version",
         ],
     ),
-    ("psp", &["admission", "api", "controls", "input", "rbac"]),
+    (
+        "psp",
+        &["admission", "api", "controls", "input", "rbac", "version"],
+    ),
     ("rbac", &["admission", "api", "input"]),
     ("render", &["controls", "manifest", "plan"]),
     (

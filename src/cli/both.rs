@@ -15,6 +15,7 @@ use crate::gatekeeper::{
     self, ConstraintViolation, EnforcementAction, GatekeeperAdmission, ReviewError,
 };
 use crate::input::Inventory;
+use crate::loss::Direction;
 use crate::manifest::Manifest;
 use crate::psp::{self, PLUGIN, PSP_ANNOTATION, Phase, PspAdmission};
 use crate::requests::prepare;
@@ -135,6 +136,22 @@ impl Both<'_> {
         Ok((Verdict::Admitted { pod }, policy))
     }
 
+    /// What both say where the plugin sees the pod without what the API server takes out before a constraint sees it.
+    fn ask_again(&self, answers: &Answers) -> Result<Option<Box<Answers>>, ReviewError> {
+        let kubernetes = self.gatekeeper.kubernetes();
+        let Some(asked) = self.psp.reset_on(kubernetes, &answers.asked) else {
+            return Ok(None);
+        };
+        let (psp, policy) = self.ask_psp(&asked)?;
+        Ok(Some(Box::new(Answers {
+            asked,
+            psp,
+            policy,
+            gatekeeper: answers.gatekeeper.clone(),
+            reset: None,
+        })))
+    }
+
     fn ask_gatekeeper(
         &self,
         gatekeeper: &GatekeeperAdmission,
@@ -172,14 +189,10 @@ impl Both<'_> {
 
     /// Does to a pod what the API server under Gatekeeper does between the two webhooks.
     ///
-    /// It keeps proc mount types, as releases do that the output has to last for; one that drops them changes no decision but
-    /// this one, that of pods which then ask for nothing.
     /// It keeps annotation and field of seccomp together as releases up to 1.26 do, also for a later one, which reads the field alone.
     pub(super) fn between(&self, asked: &AdmissionRequest, pod: &mut Pod) {
-        match asked.operation {
-            Operation::Create if asked.subresource.is_empty() => seccomp::sync(pod),
-            _ => self.psp.prepare(asked, pod),
-        }
+        self.psp
+            .prepare_on(self.gatekeeper.kubernetes(), asked, pod);
     }
 
     /// Whether these violations forbid nothing.
@@ -210,12 +223,17 @@ impl Answerers for Both<'_> {
         }
         let (psp, policy) = self.ask_psp(&asked)?;
         let gatekeeper = self.ask_gatekeeper(&self.gatekeeper, &asked)?;
-        Ok(Some(Answers {
+        let mut res = Answers {
             asked,
             psp,
             policy,
             gatekeeper,
-        }))
+            reset: None,
+        };
+        if res.direction() == Some(Direction::Looser) {
+            res.reset = self.ask_again(&res)?;
+        }
+        Ok(Some(res))
     }
 
     fn tried(&self, request: &AdmissionRequest) -> Vec<Tried> {

@@ -348,7 +348,7 @@ impl Session<'_> {
         if difference.is_none() && psp.allowed != gatekeeper.allowed {
             writeln!(
                 ui.stdout,
-                "No disagreement that could let another pod run: either an API server refuses the pod by itself, or it resets `procMount` before a constraint sees it, and stores the pod with `Default`, as what PSP would have admitted (see `explain proc-mount`)"
+                "No disagreement: the API server refuses the pod by itself"
             )?;
         }
         if let Some((direction, losses)) = difference {
@@ -356,6 +356,7 @@ impl Session<'_> {
                 Direction::Looser => "Gatekeeper is looser",
                 Direction::Stricter => "Gatekeeper is stricter",
                 Direction::Differs => "another pod is stored",
+                Direction::Harmless => "Gatekeeper is looser, without what was forbidden",
             };
             if losses.is_empty() {
                 writeln!(ui.stdout, "They disagree: {what}, and no loss declares it")?;

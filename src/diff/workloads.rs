@@ -120,7 +120,7 @@ pub fn treat<A: Answerers>(
     res.fate = match direction {
         None => Fate::Same,
         Some(Direction::Stricter) => Fate::NowForbidden,
-        Some(Direction::Looser) => Fate::NewlyAdmitted,
+        Some(Direction::Looser | Direction::Harmless) => Fate::NewlyAdmitted,
         Some(Direction::Differs) => Fate::StoredDifferently,
     };
     if let Some(direction) = direction {

@@ -168,4 +168,12 @@ pub const LOSS_KINDS: &[LossKind] = &[
         why: "the webhooks of Gatekeeper let pass what it asks for itself.",
         remedy: "Nothing, if nobody else can act as that service account.",
     },
+    LossKind {
+        name: "reset-by-api-server",
+        of: &["proc-mount"],
+        direction: Direction::Harmless,
+        what: "A new pod that asks for the proc mount type `Unmasked`, and for nothing else that was forbidden, is admitted and stored with `Default`.",
+        why: "before Kubernetes 1.33 the feature gate `ProcMountType` is off, and the API server resets the type after mutating admission and before a constraint sees the pod. The plugin saw it earlier and refused the pod; a mutator sees it, too, but can refuse none.",
+        remedy: "Nothing: no process sees another `/proc` than under PodSecurityPolicy, and from 1.33 on the constraint sees the type and forbids it (`--kubernetes-version 1.33`). Who wants to be told takes the field out of the workload.",
+    },
 ];

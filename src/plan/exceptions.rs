@@ -11,8 +11,10 @@ use super::witness;
 use crate::admission::{AdmissionRequest, Operation};
 use crate::input::Inventory;
 use crate::loss::{Direction, Loss};
+use crate::psp::strategy::PROC_MOUNT_SINCE;
 use crate::rbac::{AUTHENTICATED, SERVICE_ACCOUNTS, SubjectKey};
 use crate::resolve::Grant;
+use crate::version::Version;
 
 /// The label of namespaces that Gatekeeper's webhooks leave alone.
 const IGNORE_LABEL: &str = "admission.gatekeeper.sh/ignore";
@@ -123,6 +125,51 @@ fn filled_in(
     let mut pods = usable.iter().filter_map(|it| witness::pods(it).next());
     let pod = pods.find(|pod| matches!(witness::choice(&usable, pod), Some((_, true))))?;
     Some(witness::request(identity, namespace, pod))
+}
+
+/// Tells of new pods that the API server takes something out of before a constraint sees them, and that the plugin saw with it.
+pub(super) fn reset(
+    inventory: &Inventory,
+    grants: &[Grant],
+    usage: &Usage<'_>,
+    mutators: &[Mutator],
+    kubernetes: Version,
+) -> Option<Loss> {
+    if inventory.keeps_proc_mount() || kubernetes >= PROC_MOUNT_SINCE {
+        return None;
+    }
+    let witness = grants.iter().find_map(|it| {
+        let namespace = it.namespace.as_deref().unwrap_or(ANYWHERE);
+        let identity = Identity::of(&it.subject, namespace);
+        let usable = usage.usable(&identity, namespace);
+        if usage.is_exempt(&identity, namespace) {
+            return None;
+        }
+        usable.iter().find_map(|psp| {
+            let mut pod = witness::admitted(psp, &witness::pods(psp).next()?);
+            let here = mutators
+                .iter()
+                .filter(|it| it.namespaces.contains(namespace));
+            let mutated = witness::mutated(&pod, here.map(|it| &it.mutation));
+            if !usable.iter().any(|it| witness::accepts(it, &mutated)) {
+                return None;
+            }
+            let container = json!({ "securityContext": { "procMount": "Unmasked" } });
+            witness::give(&mut pod, &json!({ "spec": { "containers": [container] } }));
+            Some(witness::request(&identity, namespace, pod))
+        })
+    })?;
+    Some(Loss {
+        name: "proc-mount/reset-by-api-server".to_owned(),
+        direction: Direction::Harmless,
+        psp: EVERYBODY.to_owned(),
+        alike: Vec::new(),
+        field: "spec.allowedProcMountTypes".to_owned(),
+        namespaces: vec![EVERYWHERE.to_owned()],
+        subjects: vec![EVERYBODY.to_owned()],
+        why: "the API server resets the proc mount type before a constraint sees it, so a pod that asks for `Unmasked` is admitted and stored with `Default`".to_owned(),
+        witness,
+    })
 }
 
 /// Tells what becomes of pods that are there already, where mutators cannot be kept to new ones.

@@ -9,16 +9,20 @@ use serde_json::{Map, Value};
 
 use crate::api::core::Pod;
 use crate::api::seccomp;
+use crate::version::Version;
+
+/// The first release whose API server has the feature gate `ProcMountType` on by default.
+pub const PROC_MOUNT_SINCE: Version = Version::new(1, 33);
 
 /// Prepares a pod that is about to be created.
 ///
 /// Where a pod or container has one of seccomp annotation and seccomp field, it gets the other.
-/// Without the feature gate `ProcMountType` each proc mount type that is set becomes `Default`.
-pub fn prepare_for_create(pod: &mut Pod, proc_mount_type: bool) {
+/// Without the feature gate `ProcMountType` it keeps no proc mount type: each that is set becomes `Default`.
+pub fn prepare_for_create(pod: &mut Pod, keeps_proc_mount: bool) {
     for key in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
         pod.remove(&["metadata", key]);
     }
-    if !proc_mount_type {
+    if !keeps_proc_mount {
         reset_proc_mount(pod);
     }
     seccomp::sync(pod);
@@ -27,7 +31,7 @@ pub fn prepare_for_create(pod: &mut Pod, proc_mount_type: bool) {
 /// Prepares a pod that is about to be updated.
 ///
 /// The status and what only the system writes in the metadata stay as they were; seccomp is not synchronized.
-pub fn prepare_for_update(pod: &mut Pod, old_pod: &Pod, proc_mount_type: bool) {
+pub fn prepare_for_update(pod: &mut Pod, old_pod: &Pod, keeps_proc_mount: bool) {
     keep(pod, old_pod, &["status"]);
     keep(pod, old_pod, &["metadata", "generation"]);
     for key in ["uid", "resourceVersion", "deletionGracePeriodSeconds"] {
@@ -42,7 +46,7 @@ pub fn prepare_for_update(pod: &mut Pod, old_pod: &Pod, proc_mount_type: bool) {
             keep(pod, old_pod, &path);
         }
     }
-    if !proc_mount_type && !uses_proc_mount(old_pod) {
+    if !keeps_proc_mount && !uses_proc_mount(old_pod) {
         reset_proc_mount(pod);
     }
 }
@@ -129,7 +133,10 @@ fn uses_proc_mount(pod: &Pod) -> bool {
     })
 }
 
-fn reset_proc_mount(pod: &mut Pod) {
+/// Makes each proc mount type that is set `Default`.
+///
+/// Kubernetes 1.24, `pkg/api/pod/util.go`: `dropDisabledProcMountField`.
+pub fn reset_proc_mount(pod: &mut Pod) {
     for at in pod.container_refs() {
         let type_ = pod.container(at).and_then(|it| it.own("procMount"));
         if type_.is_some() {

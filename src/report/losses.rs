@@ -15,7 +15,7 @@ use crate::version::Version;
 /// How many fields of a PodSecurityPolicy are translated how well, each counted once, by the worst that is known of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Ledger {
-    /// Nothing is known in which they differ.
+    /// Nothing is known in which they differ, but for what is harmless.
     pub exact: usize,
     /// Some pod is forbidden that was admitted.
     pub stricter: usize,
@@ -35,7 +35,8 @@ impl Ledger {
                 .map(|it| it.direction)
                 .min();
             match worst {
-                None => res.exact += 1,
+                // The constraint judges it as the plugin did; it is the API server that takes out what there is to judge.
+                None | Some(Direction::Harmless) => res.exact += 1,
                 Some(Direction::Looser) => res.looser += 1,
                 Some(Direction::Stricter) => res.stricter += 1,
                 Some(Direction::Differs) => res.differs += 1,

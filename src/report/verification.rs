@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::API_VERSION;
 use crate::admission::{AdmissionRequest, Operation, Verdict};
-use crate::loss::{Direction, Loss};
+use crate::loss::Loss;
 use crate::verify::{Finding, Verification, differences};
 
 mod ci;
@@ -222,12 +222,11 @@ fn write_story(out: &mut dyn Write, number: usize, finding: &Finding) -> io::Res
         fields,
         times,
     } = finding;
-    let what = match direction {
-        Direction::Looser => "Gatekeeper admits what PSP forbade",
-        Direction::Stricter => "Gatekeeper forbids what PSP admitted",
-        Direction::Differs => "both admit, and another pod is stored",
-    };
-    writeln!(out, "finding {number}: {direction}: {what}")?;
+    writeln!(
+        out,
+        "finding {number}: {direction}: {}",
+        direction.meaning()
+    )?;
     writeln!(out, "  who         {}", who(request))?;
     let account = answers.asked.pod.service_account_name();
     let action = match (request.operation, request.subresource.as_str()) {

@@ -38,6 +38,17 @@ pub fn explain<A: Answerers>(
         {
             Some(vec![index])
         }
+        Direction::Harmless => {
+            let Some(reset) = &answers.reset else {
+                return Ok(None);
+            };
+            // Both are asked the same then, and may differ in something else.
+            let more = match reset.direction() {
+                Some(it) => explain(answerers, losses, &reset.asked, reset, it)?,
+                None => Some(Vec::new()),
+            };
+            more.map(|it| reaching().map(|it| it.0).chain(it).collect())
+        }
         Direction::Looser => {
             // Gatekeeper overlooks all that some policy refuses.
             let tried = answerers.tried(request);

@@ -7,7 +7,7 @@ use crate::admission::{Operation, UserInfo, Violation};
 
 /// A world of one policy, `psp`, that fills in `spec.default` and refuses `spec.bad`, and of an output that does neither and
 /// whose mutators get in the way of pods with `spec.mutated`; its API server refuses `spec.invalid`, and `spec.ill-filled` once the
-/// policy has filled in the default.
+/// policy has filled in the default. The policy refuses `spec.taken`, too, which the API server takes out before the output sees it.
 ///
 /// Everything that is written here is the test's own; no control of the crate has a part in it.
 struct World {
@@ -46,6 +46,18 @@ impl Answerers for World {
         if has(pod, "invalid") {
             return Ok(None);
         }
+        if has(pod, "taken") {
+            let mut without = request.clone();
+            without.pod.remove(&["spec", "taken"]);
+            let reset = self.ask(&without)?.map(Box::new);
+            return Ok(reset.map(|it| Answers {
+                asked: request.clone(),
+                psp: forbidden("psp"),
+                policy: None,
+                gatekeeper: it.gatekeeper.clone(),
+                reset: Some(it),
+            }));
+        }
         let refused = has(pod, "bad") || has(pod, "ill-filled");
         let mut filled = pod.clone();
         filled.set(&["spec", "default"], 1.into());
@@ -67,6 +79,7 @@ impl Answerers for World {
             policy: (!has(pod, "bad")).then(|| "psp".to_owned()),
             psp,
             gatekeeper,
+            reset: None,
         }))
     }
 
@@ -401,4 +414,33 @@ fn differences_are_told_down_to_values() {
     assert_eq!(all[0].right, Value::Null);
     assert_eq!(all[1].right, json!(["2", "3"]));
     assert_eq!(differences(&left, &left), []);
+}
+
+#[test]
+fn what_an_api_server_takes_out_is_harmless_where_the_rest_is_alike() {
+    let harmless = || Loss {
+        psp: "*".to_owned(),
+        ..loss("refuser/taken-out", Direction::Harmless)
+    };
+    let taken = json!({ "taken": 1, "default": 1 });
+    check_explained(&AS_DECLARED, harmless(), &taken, 1);
+    // It must be declared as what it is.
+    let looser = Loss {
+        direction: Direction::Looser,
+        ..harmless()
+    };
+    check_explained(&AS_DECLARED, looser, &taken, 0);
+    // What the policy refuses besides is let pass, too.
+    let lenient = World {
+        strict: false,
+        ..AS_DECLARED
+    };
+    let bad = json!({ "taken": 1, "bad": 1, "default": 1 });
+    check_explained(&lenient, harmless(), &bad, 0);
+    // The rest differs, which must be declared by itself.
+    let differs = json!({ "taken": 1 });
+    check_explained(&lenient, harmless(), &differs, 0);
+    let losses = [harmless(), loss("filler/elsewhere", Direction::Differs)];
+    let ledger = verify(&lenient, &losses, &[request(&differs)]);
+    assert_eq!(ledger.by_loss, BTreeMap::from([(0, 1), (1, 1)]));
 }

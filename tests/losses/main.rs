@@ -105,7 +105,16 @@ fn direction(
         is_stored(review.psp.allowed, &review.psp.api_server),
         is_stored(review.gatekeeper.allowed, &review.gatekeeper.api_server),
     ) {
-        (false, true) => Some(Direction::Looser),
+        // Without what an API server takes out, the plugin would have admitted it.
+        (false, true) => {
+            let reset = psp.reset_on(gatekeeper.kubernetes(), &review.request);
+            let is_harmless = reset.is_some_and(|it| psp.review(&it).is_allowed());
+            Some(if is_harmless {
+                Direction::Harmless
+            } else {
+                Direction::Looser
+            })
+        }
         (true, false) => Some(Direction::Stricter),
         (true, true) => (before != after).then_some(Direction::Differs),
         (false, false) => None,
@@ -135,6 +144,7 @@ const ALWAYS: &[(&str, &str, &str)] = &[
     ),
     ("*", "gatekeeper/own-request looser", "*"),
     ("*", "gatekeeper/own-request-default differs", "*"),
+    ("*", "proc-mount/reset-by-api-server harmless", "*"),
     // `web` and `agent` are for different service accounts of one namespace.
     (
         "agent",
@@ -563,4 +573,29 @@ fn of_very_many_policies_administrators_are_told_by_one_witness_for_a_field() {
     };
     assert_eq!(loss.psp, "tenant-10");
     assert!(names.iter().all(|it| loss.is_about(it)), "{loss:?}");
+}
+
+#[test]
+fn a_proc_mount_type_is_lost_only_where_the_api_server_resets_it() {
+    let name = "proc-mount/reset-by-api-server";
+    let text = [
+        policy("open", 1, ""),
+        binding("open", "Group", "system:authenticated", "open"),
+    ];
+    let losses_on = |text: &[String], minor| {
+        let kubernetes = Version::new(1, minor);
+        losses(
+            &text.concat(),
+            PlanOptions {
+                kubernetes,
+                ..LATEST
+            },
+        )
+    };
+    assert_eq!(of(&losses_on(&text, 32), name, "*").len(), 1);
+    assert_eq!(of(&losses_on(&text, 33), name, "*").len(), 0);
+    // Nobody may use a policy that is there, but administrators.
+    let [unbound, _] = text;
+    assert_eq!(of(&losses_on(&[unbound], 32), name, "*").len(), 1);
+    assert_eq!(of(&losses_on(&[], 32), name, "*").len(), 0);
 }

@@ -49,7 +49,7 @@ const SUITE: &str = "requests";
 
 fn finding(number: usize, finding: &Finding, location: &Location) -> Case {
     let rule = match finding.direction {
-        Direction::Looser => LOOSER,
+        Direction::Looser | Direction::Harmless => LOOSER,
         Direction::Stricter => STRICTER,
         Direction::Differs => DIFFERS,
     };
