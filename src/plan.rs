@@ -30,6 +30,7 @@ use usage::Usage;
 mod acting;
 mod administrators;
 mod alike;
+mod asked;
 mod bystanders;
 mod candidates;
 mod circumstances;

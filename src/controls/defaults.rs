@@ -16,7 +16,7 @@ pub struct DefaultValue {
 }
 
 /// Where the plugin writes a default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// A member of the pod, by the keys that lead to it.
     Pod(&'static [&'static str]),

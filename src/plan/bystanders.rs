@@ -5,13 +5,13 @@
 //! [`is_bystander`].
 //! One that acts on a label acts on the pods of whoever writes it.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::rc::Rc;
 
-use serde_json::Value;
-
 use super::acting::{Acting, by_label};
+use super::asked::{self, Asked};
 use super::candidates::{creates_none, is_bystander};
 use super::directed::{Directed, Wanted};
 use super::labels::LabelSelector;
@@ -30,6 +30,8 @@ use crate::loss::{Direction, Loss};
 use crate::rbac::SubjectKey;
 use crate::resolve::Grant;
 use crate::version::Version;
+
+mod pods;
 
 /// With how many subjects a witness is looked for, where there are few policies.
 const MOST_SUBJECTS: usize = 32;
@@ -60,8 +62,7 @@ pub(super) fn losses(
     }
     let is_large = inventory.policies.len() > MOST_ASKED;
     let whole = Acting::new(mutators.whole.iter().collect());
-    let unlike = Unlike::default();
-    let mut known = Known::new();
+    let memory = Memory::default();
     let mut res = Vec::new();
     for (subjects, scopes) in bystanders(inventory, grants) {
         let search = Search {
@@ -73,9 +74,9 @@ pub(super) fn losses(
             reach: &whole.reach(&scopes),
             is_large,
             kubernetes,
-            unlike: &unlike,
+            memory: &memory,
         };
-        res.extend(search.losses(&mut known));
+        res.extend(search.losses());
     }
     for (labels, labelled) in by_label(&mutators.labelled) {
         let labelled = Acting::new(labelled);
@@ -92,9 +93,9 @@ pub(super) fn losses(
                     reach: &reach,
                     is_large,
                     kubernetes,
-                    unlike: &unlike,
+                    memory: &memory,
                 };
-                res.extend(search.losses(&mut known));
+                res.extend(search.losses());
             }
         }
     }
@@ -173,7 +174,7 @@ struct Search<'s, 'a> {
     /// Whether there are so many policies that trying them all takes long.
     is_large: bool,
     kubernetes: Version,
-    unlike: &'s Unlike,
+    memory: &'s Memory<'a>,
 }
 
 /// A pod, and the policy by which the plugin admits it.
@@ -187,8 +188,18 @@ struct Shown<'a> {
 /// What can be shown, by control.
 type AllShown<'a> = BTreeMap<(&'static str, What), Shown<'a>>;
 
-/// What is known by the names of the policies that may be used and of the mutators.
+/// What can be shown, by the names of the policies that may be used and of the mutators.
 type Known<'a> = BTreeMap<(Vec<&'a str>, Vec<&'a str>), AllShown<'a>>;
+
+/// What is known from one search to the next.
+#[derive(Default)]
+struct Memory<'a> {
+    shown: RefCell<Known<'a>>,
+    /// Pods made of one, by a hash of that and of what else it takes.
+    derived: RefCell<BTreeMap<u64, Rc<[Pod]>>>,
+    asked: Asked,
+    unlike: Unlike,
+}
 
 /// A request, and the policy by which the plugin admits it.
 struct Found<'a> {
@@ -198,7 +209,7 @@ struct Found<'a> {
 }
 
 impl<'a> Search<'_, 'a> {
-    fn losses(&self, known: &mut Known<'a>) -> Vec<Loss> {
+    fn losses(&self) -> Vec<Loss> {
         let loss = |((control, what), found): ((&str, What), Found<'_>)| Loss {
             name: format!("{control}/{}", what.name()),
             direction: what.direction(),
@@ -216,11 +227,11 @@ impl<'a> Search<'_, 'a> {
             },
             witness: found.witness,
         };
-        self.run(known).into_iter().map(loss).collect()
+        self.run().into_iter().map(loss).collect()
     }
 
     /// Requests for all that can be found, by control.
-    fn run(&self, known: &mut Known<'a>) -> BTreeMap<(&'static str, What), Found<'a>> {
+    fn run(&self) -> BTreeMap<(&'static str, What), Found<'a>> {
         let mut res = BTreeMap::new();
         let mut different = BTreeSet::new();
         let tried = self.reach.tried.iter().filter(|it| {
@@ -242,7 +253,7 @@ impl<'a> Search<'_, 'a> {
                 let creating = accounts.filter_map(|it| Identity::creating(subject, namespace, it));
                 let identity = Identity::of(subject, namespace);
                 for identity in iter::once(identity).chain(creating.take(MOST_TRIED)) {
-                    self.try_identity(&mut res, known, &identity, namespace);
+                    self.try_identity(&mut res, &identity, namespace);
                 }
             }
         }
@@ -252,7 +263,6 @@ impl<'a> Search<'_, 'a> {
     fn try_identity(
         &self,
         acc: &mut BTreeMap<(&'static str, What), Found<'a>>,
-        known: &mut Known<'a>,
         identity: &Identity,
         namespace: &str,
     ) {
@@ -261,8 +271,9 @@ impl<'a> Search<'_, 'a> {
         }
         let usable = self.usage.usable(identity, namespace);
         let names: Vec<&str> = usable.iter().map(|it| it.name.as_str()).collect();
-        let mut shown = |here: &[&'a Mutator]| {
+        let shown = |here: &[&'a Mutator]| {
             let mutators = here.iter().map(|it| it.name.as_str()).collect();
+            let mut known = self.memory.shown.borrow_mut();
             let all = known
                 .entry((names.clone(), mutators))
                 .or_insert_with(|| self.shown(&usable, here));
@@ -302,8 +313,13 @@ impl<'a> Search<'_, 'a> {
     /// Pods for all that can be found with these policies and mutators, by control.
     fn shown(&self, usable: &[&'a PodSecurityPolicy], here: &[&Mutator]) -> AllShown<'a> {
         let mut res = AllShown::new();
+        if let [psp] = usable
+            && here.iter().all(|it| it.policies.contains(&psp.name))
+        {
+            return res; // they fill in what the policy would
+        }
         let add = |res: &mut AllShown<'a>, pod: Pod| {
-            let Some((psp, _)) = witness::choice(usable, &pod) else {
+            let Some((psp, _)) = self.memory.asked.choice(usable, &pod) else {
                 return;
             };
             for (control, field, what) in self.outcome(usable, psp, &pod, here) {
@@ -322,7 +338,7 @@ impl<'a> Search<'_, 'a> {
         }
         let mut known = BTreeSet::new();
         for pod in usable.iter().flat_map(|it| self.pods(it, usable, here)) {
-            if known.insert(Value::Object(pod.0.clone()).to_string()) {
+            if known.insert(asked::hash(&pod)) {
                 add(&mut res, pod);
             }
         }
@@ -338,7 +354,7 @@ impl<'a> Search<'_, 'a> {
                     break;
                 }
                 let search = Directed {
-                    unlike: self.unlike,
+                    unlike: &self.memory.unlike,
                     psp,
                     usable,
                     mutations: here.iter().map(|it| &it.mutation).collect(),
@@ -359,64 +375,21 @@ impl<'a> Search<'_, 'a> {
         some.map(|(_, it)| it.place).collect()
     }
 
-    /// Pods that lack all, none and each of what the policy fills in, and those that lack what a mutator may fill in.
-    fn pods(
-        &self,
-        psp: &PodSecurityPolicy,
-        usable: &[&PodSecurityPolicy],
-        here: &[&Mutator],
-    ) -> Vec<Pod> {
-        let mutations: Vec<_> = here.iter().map(|it| &it.mutation).collect();
-        let controls: BTreeSet<&'static str> = here.iter().map(|it| it.control).collect();
-        // A mutator looks at the field where the plugin looks at the annotation.
-        let in_annotations = self.fields.keys().filter_map(|(control, place)| {
-            let is_one = matches!(place, Place::Pod(["metadata", "annotations", _]));
-            (is_one && controls.contains(control)).then_some(*control)
-        });
-        let unlike = self.unlike.pod(psp, usable, None);
-        let but = controls.iter().filter(|it| unlike.by.contains(*it));
-        let others = but.map(|it| self.unlike.pod(psp, usable, Some(it)));
-        let unlike = iter::once(Rc::clone(&unlike)).chain(others);
-        let unlike = unlike.map(|it| it.pod.clone());
-        let mut bases: Vec<Pod> = witness::pods(psp).chain(unlike).collect();
-        bases.dedup();
-        let by_mutator = self.fields.iter().filter(|(_, (_, location))| {
-            let labelled = self.labelled.into_iter().flat_map(|(_, it)| &it.all);
-            let mut mutators = self.mutators.all.iter().chain(labelled);
-            mutators.any(|it| Some(it.mutation.location) == *location)
-        });
-        let by_mutator: Vec<Place> = by_mutator.map(|((_, place), _)| *place).collect();
-        let mut res: Vec<Pod> = in_annotations
-            .flat_map(|it| witness::probed(psp, it))
-            .collect();
-        for pod in bases {
-            for (_, place) in self.fields.keys() {
-                res.push(witness::lacking(psp, &pod, [*place]));
-            }
-            res.push(witness::lacking(psp, &pod, by_mutator.iter().copied()));
-            let admitted = witness::admitted(psp, &pod);
-            res.push(witness::tolerating(psp, &admitted, &mutations));
-            res.push(admitted);
-            res.push(pod);
-        }
-        res
-    }
-
     /// In which fields the two worlds differ about a pod that the plugin admits by the policy.
     fn outcome(
         &self,
-        usable: &[&PodSecurityPolicy],
-        psp: &PodSecurityPolicy,
+        usable: &[&'a PodSecurityPolicy],
+        psp: &'a PodSecurityPolicy,
         pod: &Pod,
         here: &[&Mutator],
     ) -> Vec<(&'static str, &'static str, What)> {
         let before = witness::admitted(psp, pod);
-        if !witness::accepts(psp, &before) {
+        if !self.memory.asked.accept(&[psp], &before) {
             return Vec::new();
         }
         let here = || here.iter().copied();
         let after = witness::mutated(pod, here().map(|it| &it.mutation));
-        let accepted = |pod: &Pod| usable.iter().any(|it| witness::accepts(it, pod));
+        let accepted = |pod: &Pod| self.memory.asked.accept(usable, pod);
         let is_accepted = accepted(&after);
         let mut res = Vec::new();
         for ((control, place), (field, location)) in self.fields {

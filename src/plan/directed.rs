@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
+use super::asked;
 use super::unlike::Unlike;
 use super::witness;
 use crate::api::core::Pod;
@@ -79,7 +78,7 @@ impl<'s> Directed<'s> {
         let mut seen = BTreeSet::new();
         let mut steps = Vec::new();
         let mut add = |steps: &mut Vec<Step<'s>>, pod: Pod| {
-            if seen.len() < MOST_PODS && seen.insert(Value::Object(pod.0.clone()).to_string()) {
+            if seen.len() < MOST_PODS && seen.insert(asked::hash(&pod)) {
                 steps.extend(self.step(pod, wanted));
             }
         };

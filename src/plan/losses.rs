@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::acting::Acting;
 use super::alike::{Gathered, Kinds, Sought};
+use super::asked::Asked;
 use super::circumstances::Circumstances;
 use super::labels::LabelSelector;
 use super::mutators::{Mutator, Mutators, Namespaces};
@@ -53,6 +54,7 @@ pub(super) fn losses(
     let labelled: Vec<_> = mutators.labelled.iter().map(keyed).collect();
     let acting = [all, &mutators.labelled].map(|it| Acting::new(it.iter().collect()));
     let unlike = Unlike::default();
+    let asked = Asked::default();
     let mut of_many = BTreeMap::new();
     let administrators = if inventory.policies.len() <= MOST_FOR_ADMINISTRATORS {
         usage.administrators()
@@ -116,6 +118,7 @@ pub(super) fn losses(
                         modest: &modest,
                         more: &more,
                         unlike: &unlike,
+                        asked: &asked,
                         control: it.control,
                         place: it.default.place,
                         places: &places,

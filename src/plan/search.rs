@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::asked::Asked;
 use super::directed::{Directed, Wanted};
 use super::losses::{MOST_TRIED, Reach};
 use super::mutators::Mutator;
@@ -37,6 +38,7 @@ pub(super) struct Search<'a, 'p> {
     pub(super) more: &'a LazyCell<Vec<Pod>, Box<dyn FnOnce() -> Vec<Pod> + 'p>>,
     /// Pods that are made when no other shows anything.
     pub(super) unlike: &'a Unlike,
+    pub(super) asked: &'a Asked,
     pub(super) control: &'static str,
     pub(super) place: Place,
     /// Those of all that the policy fills in.
@@ -121,10 +123,10 @@ impl Search<'_, '_> {
         for more in with {
             witness::give(&mut pod, more);
         }
-        if !witness::is_accepted(self.psp, &pod) {
+        if !self.asked.is_accepted(self.psp, &pod) {
             return None;
         }
-        let (chosen, mutates) = witness::choice(&at.usable, &pod)?;
+        let (chosen, mutates) = self.asked.choice(&at.usable, &pod)?;
         if chosen.name != self.psp.name {
             return None;
         }
@@ -134,7 +136,7 @@ impl Search<'_, '_> {
             let after = self.mutated(&pod, at.namespace);
             mutates
                 && witness::at(&before, self.place) != witness::at(&after, self.place)
-                && !at.usable.iter().any(|it| witness::accepts(it, &after))
+                && !self.asked.accept(&at.usable, &after)
         };
         let shows = validation::refusal(&before).is_none() && (!with.is_empty() || is_refused());
         shows.then(|| witness::request(&at.identity, at.namespace, pod))
@@ -167,7 +169,7 @@ impl Search<'_, '_> {
                     .into_iter()
                     .map(move |pod| (psp, pod))
             }) {
-                let chosen = witness::choice(&it.usable, &pod);
+                let chosen = self.asked.choice(&it.usable, &pod);
                 let is_first = chosen.is_some_and(|(it, _)| it.name == self.psp.name);
                 if is_first && self.is_stored_otherwise(&it.usable, &pod, it.namespace) {
                     return Some(witness::request(&it.identity, it.namespace, pod));
@@ -209,7 +211,7 @@ impl Search<'_, '_> {
             })
         });
         let both = [self.psp, later];
-        let pods = pods.filter(|pod| both.iter().all(|it| witness::is_accepted(it, pod)));
+        let pods = pods.filter(|pod| both.iter().all(|it| self.asked.is_accepted(it, pod)));
         pods.collect()
     }
 
@@ -223,7 +225,7 @@ impl Search<'_, '_> {
         let before = witness::admitted(self.psp, pod);
         let after = self.mutated(pod, namespace);
         witness::at(&before, self.place) != witness::at(&after, self.place)
-            && usable.iter().any(|it| witness::accepts(it, &after))
+            && self.asked.accept(usable, &after)
     }
 
     fn tried<'b>(&'b self, reach: &'b Reach) -> impl Iterator<Item = Tried<'b>> {

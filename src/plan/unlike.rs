@@ -11,6 +11,10 @@ use crate::api::policy::PodSecurityPolicy;
 use crate::controls::defaults::Place;
 use crate::controls::probe::Probe;
 use crate::controls::{CONTROLS, Control};
+use crate::version::Version;
+
+/// The release for which defaults are compared; any would do.
+const RELEASE: Version = Version::new(1, 24);
 
 /// With more policies than this, no such pod is looked for.
 pub(super) const MOST_UNLIKE: usize = 32;
@@ -105,8 +109,7 @@ impl Unlike {
         let key = (psp.name.clone(), other.name.clone(), control.name());
         let mut boundaries = self.boundaries.borrow_mut();
         let known = boundaries.entry(key).or_insert_with(|| {
-            let [own, of_other] = [psp, other].map(|it| control.parameters(&it.spec));
-            if control.fills_in().is_empty() && own == of_other {
+            if is_no_boundary(psp, other, control) {
                 return Rc::new([]);
             }
             let pod = witness::least(psp);
@@ -141,4 +144,20 @@ impl Unlike {
         };
         Rc::clone(res.or_insert_with(search))
     }
+}
+
+/// Whether the other policy cannot but accept what the policy does under the control; a careful no is possible.
+fn is_no_boundary(
+    psp: &PodSecurityPolicy,
+    other: &PodSecurityPolicy,
+    control: &dyn Control,
+) -> bool {
+    if control.fills_in().is_empty() {
+        return control.covers(&other.spec, &psp.spec);
+    }
+    let [own, of_other] = [psp, other].map(|it| {
+        let parameters = control.parameters(&it.spec);
+        (parameters, control.defaults(&it.spec, RELEASE))
+    });
+    own == of_other
 }
