@@ -82,20 +82,19 @@ impl Both<'_> {
         GatekeeperAdmission::read(asked, self.gatekeeper.kubernetes())
     }
 
-    /// The pod as it would be stored, for a comparison: without the name of a policy, with sets in one order, and with AppArmor
-    /// profiles in one place where the API server under Gatekeeper knows two.
+    /// The pod as it would be stored, for a comparison: without the name of a policy, with lists of capabilities in one order, and
+    /// with AppArmor profiles in one place where the API server under Gatekeeper knows two.
     fn stored(&self, asked: &AdmissionRequest, mut pod: Pod) -> Result<Pod, ReviewError> {
         pod.remove(&["metadata", "annotations", PSP_ANNOTATION]);
         for at in pod.container_refs() {
             for key in ["add", "drop"] {
                 let own = pod.container(at).and_then(|it| it.own("capabilities"));
                 if let Some(names) = own.and_then(|it| it.get(key)).filter(|it| it.is_array()) {
-                    let names: BTreeSet<String> = strings(Some(names))
-                        .into_iter()
-                        .map(str::to_owned)
-                        .collect();
+                    let mut names = strings(Some(names));
+                    names.sort_unstable();
+                    let names = json!(names);
                     let path = ["securityContext", "capabilities", key];
-                    pod.set_in_container(at, &path, json!(names));
+                    pod.set_in_container(at, &path, names);
                 }
             }
         }
