@@ -27,6 +27,9 @@ type cost struct {
 	CPU float64 `json:"cpu_us"`
 	P50 float64 `json:"p50_us"`
 	P99 float64 `json:"p99_us"`
+	// Allocations and Bytes of them do not depend on what else runs.
+	Allocations uint64 `json:"allocations"`
+	Bytes       uint64 `json:"bytes"`
 }
 
 // A benchmark is what a set of manifests costs.
@@ -120,6 +123,8 @@ func measure(n int, duration time.Duration, work func(i int) error) (cost, error
 	}
 	runtime.GC()
 	var took []time.Duration
+	var memory, memoryAfter runtime.MemStats
+	runtime.ReadMemStats(&memory)
 	before := cpu()
 	for start := time.Now(); time.Since(start) < duration || len(took) < n; i++ {
 		begin := time.Now()
@@ -129,6 +134,7 @@ func measure(n int, duration time.Duration, work func(i int) error) (cost, error
 		took = append(took, time.Since(begin))
 	}
 	used := cpu() - before
+	runtime.ReadMemStats(&memoryAfter)
 	slices.Sort(took)
 	at := func(share float64) float64 { return microseconds(took[int(share*float64(len(took)-1))]) }
 	return cost{
@@ -136,6 +142,9 @@ func measure(n int, duration time.Duration, work func(i int) error) (cost, error
 		CPU:   microseconds(used) / float64(len(took)),
 		P50:   at(0.5),
 		P99:   at(0.99),
+
+		Allocations: (memoryAfter.Mallocs - memory.Mallocs) / uint64(len(took)),
+		Bytes:       (memoryAfter.TotalAlloc - memory.TotalAlloc) / uint64(len(took)),
 	}, nil
 }
 
