@@ -31,7 +31,7 @@ import data.lib.volumes
 violation contains {"msg": message, "details": {"violations": found}} if {
 	request.judged
 	not admitted
-	found := {name: objections(name) | some name in nearest}
+	found := {name: violations(parameters.policy(name)) | some name in nearest}
 	message := explain(found)
 }
 
@@ -39,14 +39,14 @@ default admitted := false
 
 admitted if {
 	some name in named
-	count(objections(name)) == 0
+	count(violations(parameters.policy(name))) == 0
 }
 
 # Whoever may use thousands has those tried first that others may use here.
 admitted if {
 	all_usable
 	some name in named_here
-	count(objections(name)) == 0
+	count(violations(parameters.policy(name))) == 0
 }
 
 # And then all of them, kind by kind: what the policies of a kind have in common is judged once.
@@ -62,8 +62,6 @@ differs_too_much(name) if {
 	some field, given in parameters.own(name)
 	count(judge(field, given)) > 0
 }
-
-objections(name) := violations(parameters.policy(name))
 
 # The name `*` stands for all there are.
 all_usable if "*" in granted
@@ -99,28 +97,34 @@ granted contains name if {
 # Where a policy leaves everything open, the call is saved.
 violations(given) := union({
 	{m | policy.appArmor != {}; some m in apparmor.violations(policy.appArmor)},
-	capabilities.violations(policy.allowedCapabilities, policy.defaultAddCapabilities, policy.requiredDropCapabilities),
+	{m | capabilities.added != []; some m in capabilities.not_allowed(policy.allowedCapabilities, policy.defaultAddCapabilities)},
+	{m | policy.requiredDropCapabilities != []; some m in capabilities.not_dropped(policy.requiredDropCapabilities)},
+	{m | policy.defaultAddCapabilities != []; some m in capabilities.not_added(policy.defaultAddCapabilities)},
 	{m | policy.allowedCSIDrivers != []; some m in csi_drivers.violations(policy.allowedCSIDrivers)},
 	{m | policy.allowedFlexVolumes != []; some m in flex_volumes.violations(policy.allowedFlexVolumes)},
 	{m | policy.fsGroup != run_as_any; some m in groups.fs_group(policy.fsGroup)},
 	{m | policy.runAsGroup != run_as_any; some m in groups.run_as_group(policy.runAsGroup)},
 	{m | policy.supplementalGroups != run_as_any; some m in groups.supplemental_groups(policy.supplementalGroups)},
-	host_namespaces.violations(policy.hostPID, policy.hostIPC),
-	host_network.violations(policy.hostNetwork, policy.hostPorts),
+	{m | pod.host_fields != set(); some m in host_namespaces.violations(policy.hostPID, policy.hostIPC)},
+	{m | policy.hostNetwork != true; some m in host_network.network},
+	{m | host_network.opened != set(); some m in host_network.ports(policy.hostPorts)},
 	{m | policy.allowedHostPaths != []; some m in host_paths.violations(policy.allowedHostPaths)},
-	privilege_escalation.violations(policy.allowPrivilegeEscalation, policy.defaultAllowPrivilegeEscalation),
-	privileged.violations(policy.privileged),
+	{m | policy.allowPrivilegeEscalation != true; some m in privilege_escalation.not_forbidden},
+	{m | policy.defaultAllowPrivilegeEscalation != null; some m in privilege_escalation.not_set(policy.allowPrivilegeEscalation, policy.defaultAllowPrivilegeEscalation)},
+	{m | policy.privileged != true; some m in privileged.violations},
 	proc_mount.violations(policy.allowedProcMountTypes),
-	{m | policy.readOnlyRootFilesystem != false; some m in read_only_root_filesystem.violations(policy.readOnlyRootFilesystem)},
+	{m | policy.readOnlyRootFilesystem != false; some m in read_only_root_filesystem.violations},
 	{m | policy.runAsUser != run_as_any; some m in run_as_user.violations(policy.runAsUser)},
 	{m | policy.runtimeClass != null; some m in runtime_class.violations(policy.runtimeClass)},
-	seccomp.violations(policy.seccomp),
+	seccomp.lost,
+	{m | policy.seccomp != any_profile; some m in seccomp.violations(policy.seccomp)},
 	{m | policy.seLinux != run_as_any; some m in selinux.violations(policy.seLinux)},
-	sysctls.violations(policy.forbiddenSysctls, policy.allowedUnsafeSysctls),
+	{m | pod.security_context.sysctls; some m in sysctls.violations(policy.forbiddenSysctls, policy.allowedUnsafeSysctls)},
 	{m | policy.volumes != ["*"]; some m in volumes.violations(policy.volumes)},
 }) if {
 	policy := object.union(absent, given)
 	run_as_any := {"rule": "RunAsAny"}
+	any_profile := {"allowedProfileNames": ["*"]}
 }
 
 # A field that is absent has the value that PodSecurityPolicy gave it; where it demanded one, nothing is accepted.

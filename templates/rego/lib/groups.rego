@@ -31,14 +31,14 @@ groups_or_none := groups if {
 	count(groups) > 0
 } else := [null]
 
-is_allowed(_, strategy) if strategy.rule == "RunAsAny"
-
-is_allowed(null, strategy) if strategy.rule == "MayRunAs"
-
 is_allowed(group, strategy) if {
 	strategy.rule in ["MustRunAs", "MayRunAs"]
 	value.in_ranges(group, strategy.ranges)
 }
+
+is_allowed(null, strategy) if strategy.rule == "MayRunAs"
+
+is_allowed(_, strategy) if strategy.rule == "RunAsAny"
 
 problem(group, strategy) := "the policy has no rule for it" if {
 	not strategy.rule == "MustRunAs"

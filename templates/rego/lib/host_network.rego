@@ -7,10 +7,7 @@ import future.keywords.in
 import data.lib.pod
 import data.lib.value
 
-violations(host_network, host_ports) := network(host_network) | ports(host_ports)
-
-network(allowed) := {message |
-	allowed != true
+network := {message |
 	"hostNetwork" in pod.host_fields
 	message := "spec.hostNetwork: the host's network is not allowed to be used"
 }

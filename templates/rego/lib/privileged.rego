@@ -5,11 +5,7 @@ import future.keywords.in
 
 import data.lib.pod
 
-violations(true) := set()
-
-violations(allowed) := wherever_privileged if allowed != true
-
-wherever_privileged := {message |
+violations := {message |
 	some container in pod.containers
 	container.security_context.privileged
 	message := sprintf("%s.securityContext.privileged: privileged containers are not allowed", [container.path])

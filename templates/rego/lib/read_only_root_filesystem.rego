@@ -5,11 +5,7 @@ import future.keywords.in
 
 import data.lib.pod
 
-violations(false) := set()
-
-violations(required) := wherever_writable if required != false
-
-wherever_writable := {message |
+violations := {message |
 	some container in pod.containers
 	not container.security_context.readOnlyRootFilesystem
 	message := sprintf("%s.securityContext.readOnlyRootFilesystem: must be true", [container.path])

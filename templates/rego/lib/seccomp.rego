@@ -16,23 +16,26 @@ pod_key := "seccomp.security.alpha.kubernetes.io/pod"
 container_key := "container.seccomp.security.alpha.kubernetes.io"
 
 # What the plugin would still have to write makes it refuse the pod as it stands.
-missing(strategy, allowed) := {"spec.securityContext.seccompProfile: must be set"} if {
+missing(strategy, allowed) := {"spec.securityContext.seccompProfile: must be set" |
 	object.get(strategy, "defaultProfileName", "") != ""
+	nothing_set
+	is_allowed("", allowed)
+}
+
+nothing_set if {
 	not pod.security_context.seccompProfile
 	annotation_of_pod == ""
-	is_allowed("", allowed)
-} else := {sprintf("metadata.annotations[%s]: must stay, the field alone is not enough here", [pod_key])} if {
-	annotation_taken_away
-} else := set()
+}
 
 # Kubernetes up to 1.24 kept annotation and field of a stored pod together, so one that lacks the annotation has lost
 # it. Later releases do without, and there no pod has it to lose.
-annotation_taken_away if {
+lost := {message |
 	pod.operation == "UPDATE"
 	object.get(pod.annotations, pod_key, "") == ""
 	field_of_pod != ""
 	before := input.review.oldObject.metadata.annotations[pod_key]
 	not before in ["", null]
+	message := sprintf("metadata.annotations[%s]: must stay, the field alone is not enough here", [pod_key])
 }
 
 not_allowed(allowed) := {message |
@@ -107,7 +110,9 @@ profiles_of_containers := object.union(
 # The annotation of a new pod that should have brought the field with it, and did not, is one that nobody reads.
 is_read(annotation) if not becomes_field(annotation)
 
-is_read(_) if pod.operation != "CREATE"
+is_read(_) if stored
+
+stored if pod.operation != "CREATE"
 
 becomes_field(annotation) if annotation in ["unconfined", "runtime/default", "docker/default"]
 

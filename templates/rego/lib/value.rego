@@ -12,10 +12,10 @@ get(parent, key, fallback) := found if {
 } else := fallback
 
 # Numbers of a reviewed object from a million up would print with an exponent.
-text(x) := format_int(x, 10) if {
-	is_number(x)
-} else := sprintf("%q", [x]) if {
+text(x) := sprintf("%q", [x]) if {
 	is_string(x)
+} else := format_int(x, 10) if {
+	is_number(x)
 } else := sprintf("%v", [x])
 
 # The elements of a list or set, in order.

@@ -1,6 +1,5 @@
 package lib.volumes
 
-import future.keywords.every
 import future.keywords.if
 import future.keywords.in
 
@@ -12,43 +11,54 @@ violations(allowed) := {message |
 	some volume in pod.volumes
 	some type in volume.types
 	not type in allowed
-	not token_under_secret(allowed, volume)
+	not token_under_secret(allowed, volume.path)
 	message := sprintf("%s: %s volumes are not allowed to be used, allowed are %s", [volume.path, type, value.list(allowed)])
 }
 
 # The volume that the API server adds for the service account's token counts as a secret, which it once was.
-token_under_secret(allowed, volume) if {
+token_under_secret(allowed, path) if {
 	"secret" in allowed
+	path in tokens
+}
+
+tokens := {volume.path |
+	some volume in pod.volumes
 	volume.types == {"projected"}
-	projected := value.get(volume.object, "projected", {})
-	every source in value.get(projected, "sources", []) {
-		is_token_source(source)
-	}
+	not has_other_source(volume.object.projected)
 }
 
-is_token_source(source) if {
-	parts := {part |
+has_other_source(projected) if {
+	known := {index |
 		some part in ["serviceAccountToken", "configMap", "downwardAPI"]
-		value.get(source, part, null) != null
+		projected.sources[index][part] != null
 	}
-	count(parts) > 0
-	every part in parts {
-		is_expected(part, source[part])
-	}
+	count(known) < count(projected.sources)
 }
 
-is_expected("serviceAccountToken", token) if {
-	value.get(token, "path", "") == "token"
-	value.get(token, "audience", "") == ""
+has_other_source(projected) if {
+	token := projected.sources[_].serviceAccountToken
+	token != null
+	not is_token(token)
 }
 
-is_expected("configMap", config_map) if value.get(config_map, "name", "") == "kube-root-ca.crt"
+has_other_source(projected) if {
+	config_map := projected.sources[_].configMap
+	config_map != null
+	not config_map.name == "kube-root-ca.crt"
+}
 
-is_expected("downwardAPI", downward) if {
-	every item in value.get(downward, "items", []) {
-		value.get(item, "path", "") == "namespace"
-		field := value.get(item, "fieldRef", {})
-		value.get(field, "apiVersion", "v1") == "v1"
-		value.get(field, "fieldPath", "") == "metadata.namespace"
-	}
+has_other_source(projected) if {
+	item := projected.sources[_].downwardAPI.items[_]
+	not is_namespace(item)
+}
+
+is_token(token) if {
+	token.path == "token"
+	object.get(token, "audience", "") in ["", null]
+}
+
+is_namespace(item) if {
+	item.path == "namespace"
+	item.fieldRef.fieldPath == "metadata.namespace"
+	object.get(item.fieldRef, "apiVersion", "v1") in ["v1", null]
 }
