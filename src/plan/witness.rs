@@ -51,20 +51,22 @@ pub(super) fn pods(psp: &PodSecurityPolicy) -> impl Iterator<Item = Pod> {
 
 /// The pod with values of its own where the policy would refuse what mutators write there.
 pub(super) fn tolerating(psp: &PodSecurityPolicy, pod: &Pod, mutations: &[&Mutation]) -> Pod {
+    let mutated = |pod: &Pod| mutated(pod, mutations.iter().copied());
     let mut res = pod.clone();
+    let mut after = mutated(&res);
     for control in CONTROLS {
-        let is_refused = |pod: &Pod| {
-            let mutated = mutated(pod, mutations.iter().copied());
-            !control.validate(psp, &mutated).is_empty()
-        };
-        if !is_refused(&res) {
+        let is_refused = |after: &Pod| !control.validate(psp, after).is_empty();
+        if !is_refused(&after) {
             continue;
         }
         let own = control.probes(&psp.spec).into_iter().find_map(|probe| {
             let pod = self::probe(&res, &probe);
-            (!is_refused(&pod) && is_accepted(psp, &pod)).then_some(pod)
+            let after = mutated(&pod);
+            (!is_refused(&after) && is_accepted(psp, &pod)).then_some((pod, after))
         });
-        res = own.unwrap_or(res);
+        if let Some(own) = own {
+            (res, after) = own;
+        }
     }
     res
 }
