@@ -378,8 +378,8 @@ impl<'a> Search<'_, 'a> {
     /// In which fields the two worlds differ about a pod that the plugin admits by the policy.
     fn outcome(
         &self,
-        usable: &[&'a PodSecurityPolicy],
-        psp: &'a PodSecurityPolicy,
+        usable: &[&PodSecurityPolicy],
+        psp: &PodSecurityPolicy,
         pod: &Pod,
         here: &[&Mutator],
     ) -> Vec<(&'static str, &'static str, What)> {

@@ -257,18 +257,22 @@ pub(super) fn lacking(
     pod: &Pod,
     places: impl IntoIterator<Item = Place>,
 ) -> Pod {
-    without(admitted(psp, pod), places)
+    without(psp, admitted(psp, pod), places)
 }
 
-/// The pod but for what is at the places.
-pub(super) fn without(mut pod: Pod, places: impl IntoIterator<Item = Place>) -> Pod {
+/// The pod but for what is at the places; in a list, but for what the policy adds to it.
+pub(super) fn without(
+    psp: &PodSecurityPolicy,
+    mut pod: Pod,
+    places: impl IntoIterator<Item = Place>,
+) -> Pod {
     for place in places {
-        clear(&mut pod, place);
+        clear(psp, &mut pod, place);
     }
     pod
 }
 
-fn clear(pod: &mut Pod, place: Place) {
+fn clear(psp: &PodSecurityPolicy, pod: &mut Pod, place: Place) {
     match place {
         Place::Pod(["metadata", "annotations", key]) => {
             pod.remove(&["metadata", "annotations", key]);
@@ -283,26 +287,31 @@ fn clear(pod: &mut Pod, place: Place) {
             }
         }
         Place::Containers(path) => {
+            let added: &[String] = match path {
+                ["capabilities", "add"] => &psp.spec.default_add_capabilities,
+                ["capabilities", "drop"] => &psp.spec.required_drop_capabilities,
+                _ => &[],
+            };
             for at in pod.container_refs() {
-                remove(pod, at, path);
+                remove(pod, at, path, added);
             }
         }
     }
 }
 
-fn remove(pod: &mut Pod, at: ContainerRef, path: &[&str]) {
+fn remove(pod: &mut Pod, at: ContainerRef, path: &[&str], added: &[String]) {
     let list = pod
         .0
         .get_mut("spec")
         .and_then(|it| it.get_mut(at.list.field()));
     let container = list.and_then(|it| it.get_mut(at.index));
     if let Some(Value::Object(context)) = container.and_then(|it| it.get_mut("securityContext")) {
-        remove_member(context, path);
+        remove_member(context, path, added);
     }
 }
 
-/// Removes what is at the path, and each parent that has nothing else.
-fn remove_member(members: &mut Map<String, Value>, path: &[&str]) {
+/// Removes what is at the path, of a list what was added, and each parent that has nothing else.
+fn remove_member(members: &mut Map<String, Value>, path: &[&str], added: &[String]) {
     let Some((key, rest)) = path.split_first() else {
         return;
     };
@@ -310,8 +319,13 @@ fn remove_member(members: &mut Map<String, Value>, path: &[&str]) {
         let Some(Value::Object(inner)) = members.get_mut(*key) else {
             return;
         };
-        remove_member(inner, rest);
+        remove_member(inner, rest, added);
         if !inner.is_empty() {
+            return;
+        }
+    } else if let Some(Value::Array(items)) = members.get_mut(*key) {
+        items.retain(|it| added.iter().all(|added| it != added));
+        if !items.is_empty() {
             return;
         }
     }

@@ -507,6 +507,31 @@ fn a_pod_that_several_policies_must_refuse_is_found_step_by_step() {
 }
 
 #[test]
+fn a_default_in_a_list_shows_where_the_rest_of_the_list_tells_policies_apart() {
+    let listed = |profiles: &str| {
+        format!(r#"seccomp.security.alpha.kubernetes.io/allowedProfileNames: "{profiles}""#)
+    };
+    let default = ", seccomp.security.alpha.kubernetes.io/defaultProfileName: docker/default";
+    let adding = "allowedCapabilities: ['*']\n  defaultAddCapabilities: [MKNOD]";
+    let text = [
+        plain("a", &listed("*"), ""),
+        plain("b", &(listed("localhost/a") + default), adding),
+    ];
+    let without = PlanOptions {
+        mutators: false,
+        ..LATEST
+    };
+    let losses = losses(&text.concat(), without);
+    let found = of(
+        &losses,
+        "capabilities/default-not-set",
+        "Group system:masters",
+    );
+    let about: Vec<_> = found.iter().map(|it| it.psp.as_str()).collect();
+    assert_eq!(about, ["b"], "{losses:#?}");
+}
+
+#[test]
 fn a_pod_that_mutators_make_another_policy_accept_is_found_step_by_step() {
     let app_armor =
         r#"apparmor.security.beta.kubernetes.io/allowedProfileNames: "unconfined,localhost/a""#;

@@ -65,9 +65,10 @@ impl Search<'_, '_> {
         let admitted = witness::admitted(psp, &pod);
         let places = self.fields.keys().map(|(_, place)| *place);
         let mut res: Vec<Pod> = places
-            .map(|it| witness::without(admitted.clone(), [it]))
+            .map(|it| witness::without(psp, admitted.clone(), [it]))
             .collect();
         res.push(witness::without(
+            psp,
             admitted.clone(),
             by_mutator.iter().copied(),
         ));
