@@ -302,7 +302,7 @@ impl<'a> PspAdmission<'a> {
     }
 
     fn keeps_proc_mount_on(&self, kubernetes: Version) -> bool {
-        self.keeps_proc_mount || kubernetes >= strategy::PROC_MOUNT_SINCE
+        strategy::keeps_proc_mount(self.keeps_proc_mount, kubernetes)
     }
 }
 

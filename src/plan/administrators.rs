@@ -5,6 +5,7 @@ use std::iter;
 use std::rc::Rc;
 
 use super::alike::{Gathered, Sought};
+use super::asked::Asked;
 use super::losses::{Key, NOT_SET, defaults, key, split};
 use super::mutators::Mutator;
 use super::usage::{Identity, Usage, subject_text};
@@ -27,6 +28,7 @@ pub(super) fn add(
     usage: &Usage<'_>,
     mutators: &[Mutator],
     by_key: &BTreeMap<Key, &Mutator>,
+    asked: &Asked,
     kubernetes: Version,
 ) {
     for (subjects, scopes) in usage.administrators() {
@@ -43,7 +45,7 @@ pub(super) fn add(
             .filter(|it| it.namespaces.contains(namespace))
             .collect();
         let usable = usage.usable(&identity, namespace);
-        let shown = shown(&usable, &here, kubernetes);
+        let shown = shown(&usable, &here, asked, kubernetes);
         for psp in &inventory.policies {
             for (control, default) in defaults(psp, kubernetes) {
                 let Some((by, pod)) = shown.get(&(control, default.field)) else {
@@ -74,6 +76,7 @@ pub(super) fn add(
 fn shown<'a>(
     usable: &[&'a PodSecurityPolicy],
     here: &[&Mutator],
+    asked: &Asked,
     kubernetes: Version,
 ) -> BTreeMap<(&'static str, &'static str), (&'a PodSecurityPolicy, Pod)> {
     let mut res = BTreeMap::new();
@@ -83,14 +86,12 @@ fn shown<'a>(
         .chain(more)
         .take(enough.max(1))
     {
-        let Some((psp, true)) = witness::choice(usable, &pod) else {
+        let Some((psp, true)) = asked.choice(usable, &pod) else {
             continue;
         };
         let before = witness::admitted(psp, &pod);
         let after = witness::mutated(&pod, here.iter().map(|it| &it.mutation));
-        if validation::refusal(&before).is_some()
-            || usable.iter().any(|it| witness::accepts(it, &after))
-        {
+        if validation::refusal(&before).is_some() || asked.accept(usable, &after) {
             continue;
         }
         for (control, DefaultValue { field, place, .. }) in defaults(psp, kubernetes) {

@@ -13,7 +13,7 @@ use crate::psp::{is_valid, mutate_pod};
 #[derive(Default)]
 pub(super) struct Asked {
     /// By the hashes of the policy's name and of the pod.
-    known: RefCell<BTreeMap<(u64, u64), Answer>>,
+    answers: RefCell<BTreeMap<(u64, u64), Answer>>,
 }
 
 /// What a policy says to a pod.
@@ -26,7 +26,7 @@ struct Answer {
 }
 
 impl Asked {
-    /// The same as [`witness::choice`](super::witness::choice).
+    /// The policy that the plugin chooses for a new pod among those usable, given by name, and whether it fills anything in.
     pub(super) fn choice<'a>(
         &self,
         usable: &[&'a PodSecurityPolicy],
@@ -35,6 +35,11 @@ impl Asked {
         let number = hash(pod);
         let mut first_mutating = None;
         for psp in usable {
+            // Most policies refuse a pod that lacks something, which is quickly told.
+            if first_mutating.is_some() && self.known(psp, number).is_none() && !is_valid(psp, pod)
+            {
+                continue;
+            }
             let Answer { fills_in, is_valid } = self.answer(psp, number, pod);
             if is_valid && !fills_in {
                 return Some((psp, false));
@@ -61,6 +66,10 @@ impl Asked {
         usable.iter().any(accepts) && validation::refusal(pod).is_none()
     }
 
+    fn known(&self, psp: &PodSecurityPolicy, number: u64) -> Option<Answer> {
+        self.answers.borrow().get(&(of(&psp.name), number)).copied()
+    }
+
     fn answer(&self, psp: &PodSecurityPolicy, number: u64, pod: &Pod) -> Answer {
         let ask = || {
             let filled = mutate_pod(psp, pod.clone());
@@ -69,8 +78,8 @@ impl Asked {
                 is_valid: is_valid(psp, &filled),
             }
         };
-        let mut known = self.known.borrow_mut();
-        *known.entry((of(&psp.name), number)).or_insert_with(ask)
+        let mut answers = self.answers.borrow_mut();
+        *answers.entry((of(&psp.name), number)).or_insert_with(ask)
     }
 }
 

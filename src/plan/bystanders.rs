@@ -355,6 +355,7 @@ impl<'a> Search<'_, 'a> {
                 }
                 let search = Directed {
                     unlike: &self.memory.unlike,
+                    asked: &self.memory.asked,
                     psp,
                     usable,
                     mutations: here.iter().map(|it| &it.mutation).collect(),

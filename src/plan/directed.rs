@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::asked;
+use super::asked::{self, Asked};
 use super::unlike::Unlike;
 use super::witness;
 use crate::api::core::Pod;
@@ -31,6 +31,7 @@ pub(super) enum Wanted<'a> {
 /// A search for pods that the plugin admits by a policy with what it fills in.
 pub(super) struct Directed<'s> {
     pub(super) unlike: &'s Unlike,
+    pub(super) asked: &'s Asked,
     pub(super) psp: &'s PodSecurityPolicy,
     /// All that may be used, by name.
     pub(super) usable: &'s [&'s PodSecurityPolicy],
@@ -150,7 +151,7 @@ impl<'s> Directed<'s> {
         match wanted {
             Wanted::Refused => {
                 let all = self.usable.iter().copied();
-                let accepting = all.filter(|it| witness::accepts(it, &after));
+                let accepting = all.filter(|it| self.asked.accept(&[it], &after));
                 hindrances.extend(accepting.map(hindrance(What::Accepts)));
             }
             Wanted::AcceptedBy(psp) => {

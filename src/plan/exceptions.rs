@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
+use super::asked::Asked;
 use super::losses::{ANYWHERE, EVERYWHERE, Reach};
 use super::mutators::{Mutator, Namespaces};
 use super::usage::{Identity, Usage, subject_text};
@@ -11,7 +12,7 @@ use super::witness;
 use crate::admission::{AdmissionRequest, Operation};
 use crate::input::Inventory;
 use crate::loss::{Direction, Loss};
-use crate::psp::strategy::PROC_MOUNT_SINCE;
+use crate::psp::strategy::keeps_proc_mount;
 use crate::rbac::{AUTHENTICATED, SERVICE_ACCOUNTS, SubjectKey};
 use crate::resolve::Grant;
 use crate::version::Version;
@@ -44,6 +45,7 @@ pub(super) fn is_gatekeeper(username: &str) -> bool {
 
 /// Tells of new pods that Gatekeeper's webhooks let pass as they are.
 pub(super) fn unasked(inventory: &Inventory, grants: &[Grant], usage: &Usage<'_>) -> Vec<Loss> {
+    let asked = Asked::default();
     let ignored: Vec<&str> = ignored_namespaces(inventory).collect();
     let mut subjects: BTreeSet<&SubjectKey> = grants.iter().map(|it| &it.subject).collect();
     let everybody = SubjectKey::Group(AUTHENTICATED.to_owned());
@@ -90,10 +92,10 @@ pub(super) fn unasked(inventory: &Inventory, grants: &[Grant], usage: &Usage<'_>
             why: format!("{why}, so {then}"),
             witness,
         };
-        let looser = tried.iter().find_map(|it| forbidden(usage, it));
+        let looser = tried.iter().find_map(|it| forbidden(usage, &asked, it));
         let admitted = "every such pod is admitted";
         res.extend(looser.map(|it| loss("", Direction::Looser, admitted, it)));
-        let differs = tried.iter().find_map(|it| filled_in(usage, it));
+        let differs = tried.iter().find_map(|it| filled_in(usage, &asked, it));
         let untouched = "no such pod gets the defaults that the plugin filled in";
         res.extend(differs.map(|it| loss("-default", Direction::Differs, untouched, it)));
     }
@@ -103,6 +105,7 @@ pub(super) fn unasked(inventory: &Inventory, grants: &[Grant], usage: &Usage<'_>
 /// The request for a pod that no policy of theirs admits.
 fn forbidden(
     usage: &Usage<'_>,
+    asked: &Asked,
     (identity, namespace): &(Identity, &str),
 ) -> Option<AdmissionRequest> {
     let usable = usage.usable(identity, namespace);
@@ -112,18 +115,19 @@ fn forbidden(
         "containers": [{ "securityContext": { "privileged": true } }],
     } });
     witness::give(&mut pod, &demand);
-    let is_forbidden = witness::choice(&usable, &pod).is_none();
+    let is_forbidden = asked.choice(&usable, &pod).is_none();
     is_forbidden.then(|| witness::request(identity, namespace, pod))
 }
 
 /// The request for a pod that the plugin admits with defaults.
 fn filled_in(
     usage: &Usage<'_>,
+    asked: &Asked,
     (identity, namespace): &(Identity, &str),
 ) -> Option<AdmissionRequest> {
     let usable = usage.usable(identity, namespace);
     let mut pods = usable.iter().filter_map(|it| witness::pods(it).next());
-    let pod = pods.find(|pod| matches!(witness::choice(&usable, pod), Some((_, true))))?;
+    let pod = pods.find(|pod| matches!(asked.choice(&usable, pod), Some((_, true))))?;
     Some(witness::request(identity, namespace, pod))
 }
 
@@ -135,9 +139,10 @@ pub(super) fn reset(
     mutators: &[Mutator],
     kubernetes: Version,
 ) -> Option<Loss> {
-    if inventory.keeps_proc_mount() || kubernetes >= PROC_MOUNT_SINCE {
+    if keeps_proc_mount(inventory.keeps_proc_mount(), kubernetes) {
         return None;
     }
+    let asked = Asked::default();
     let witness = grants.iter().find_map(|it| {
         let namespace = it.namespace.as_deref().unwrap_or(ANYWHERE);
         let identity = Identity::of(&it.subject, namespace);
@@ -151,7 +156,7 @@ pub(super) fn reset(
                 .iter()
                 .filter(|it| it.namespaces.contains(namespace));
             let mutated = witness::mutated(&pod, here.map(|it| &it.mutation));
-            if !usable.iter().any(|it| witness::accepts(it, &mutated)) {
+            if !asked.accept(&usable, &mutated) {
                 return None;
             }
             let container = json!({ "securityContext": { "procMount": "Unmasked" } });

@@ -131,7 +131,7 @@ pub(super) fn losses(
         }
     }
     if inventory.policies.len() > MOST_FOR_ADMINISTRATORS {
-        administrators::add(&mut res, inventory, usage, all, &by_key, kubernetes);
+        administrators::add(&mut res, inventory, usage, all, &by_key, &asked, kubernetes);
     }
     res.finish()
 }

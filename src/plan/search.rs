@@ -88,6 +88,7 @@ impl Search<'_, '_> {
     fn steps<'b>(&'b self, at: &'b Tried<'_>, places: &'b [Place]) -> Directed<'b> {
         Directed {
             unlike: self.unlike,
+            asked: self.asked,
             psp: self.psp,
             usable: &at.usable,
             mutations: self.here(at.namespace).collect(),

@@ -12,7 +12,6 @@ use crate::api::core::{
     SECCOMP_POD, seccomp_field_for,
 };
 use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec, ProfileStrategy};
-use crate::api::validation;
 use crate::controls::defaults::{Level, Mutation, MutationKind, Place};
 use crate::controls::probe::Probe;
 use crate::controls::{CONTROLS, Control};
@@ -356,34 +355,6 @@ fn merge(value: &mut Value, more: &Value) {
         }
         (value, more) => *value = more.clone(),
     }
-}
-
-/// The policy that the plugin chooses for a new pod among those usable, given by name, and whether it fills anything in.
-pub(super) fn choice<'a>(
-    usable: &[&'a PodSecurityPolicy],
-    pod: &Pod,
-) -> Option<(&'a PodSecurityPolicy, bool)> {
-    let mut first_mutating = None;
-    for psp in usable {
-        // Most policies refuse a pod that lacks something, which is quickly told.
-        if first_mutating.is_some() && !is_valid(psp, pod) {
-            continue;
-        }
-        let mutated = mutate_pod(psp, pod.clone());
-        if mutated == *pod {
-            if is_valid(psp, pod) {
-                return Some((psp, false));
-            }
-        } else if first_mutating.is_none() && is_valid(psp, &mutated) {
-            first_mutating = Some((*psp, true));
-        }
-    }
-    first_mutating
-}
-
-/// Whether the policy, and then the API server, accept the pod as it is.
-pub(super) fn accepts(psp: &PodSecurityPolicy, pod: &Pod) -> bool {
-    is_valid(psp, pod) && mutate_pod(psp, pod.clone()) == *pod && validation::refusal(pod).is_none()
 }
 
 /// The pod as the plugin admits it by the policy and the API server stores it.

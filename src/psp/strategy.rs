@@ -12,7 +12,12 @@ use crate::api::seccomp;
 use crate::version::Version;
 
 /// The first release whose API server has the feature gate `ProcMountType` on by default.
-pub const PROC_MOUNT_SINCE: Version = Version::new(1, 33);
+const PROC_MOUNT_SINCE: Version = Version::new(1, 33);
+
+/// Whether an API server of that release keeps proc mount types, which one of 1.24 does with the feature gate on.
+pub fn keeps_proc_mount(gate: bool, kubernetes: Version) -> bool {
+    gate || kubernetes >= PROC_MOUNT_SINCE
+}
 
 /// Prepares a pod that is about to be created.
 ///
