@@ -11,11 +11,11 @@ use crate::admission::AdmissionRequest;
 use crate::api::core::Pod;
 use crate::api::policy::PodSecurityPolicy;
 use crate::diagnostic::Diagnostic;
-use crate::diff::workloads::pods;
+
 use crate::input::Inventory;
 use crate::plan::Bundle;
 use crate::psp::PspAdmission;
-use crate::requests::prepare;
+use crate::requests::{own_pods, prepare};
 use crate::standards::{Level, violations};
 use narrower::narrower;
 
@@ -147,7 +147,7 @@ pub fn advice(inventory: &Inventory, bundle: &Bundle, diagnostics: &[Diagnostic]
 /// Asks the plugin about the pods of all workloads; returns those that a policy admits.
 fn admitted(inventory: &Inventory) -> Vec<Admitted<'_>> {
     let psp = PspAdmission::new(inventory);
-    let workloads = pods(&inventory.workloads, &[]).into_par_iter();
+    let workloads = own_pods(&inventory.workloads, &[]).into_par_iter();
     let admitted = workloads.filter_map(|(workload, pod)| {
         let asked: AdmissionRequest = prepare(inventory, pod.request);
         let review = psp.review(&asked);

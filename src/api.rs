@@ -10,3 +10,4 @@ pub mod policy;
 pub mod rbac;
 pub mod seccomp;
 pub mod validation;
+pub mod workload;

@@ -16,9 +16,10 @@ use serde_json::{Map, Value};
 use crate::admission::{Verdict, Violation};
 use crate::api::apparmor;
 use crate::api::core::{Pod, SECCOMP_POD, seccomp_field_for};
+use crate::api::workload::template_path;
 use crate::input::{Inventory, Workload};
 use crate::psp::{self, Outcome, PspAdmission};
-use crate::requests::{OwnPod, own_pod, template_path};
+use crate::requests::{OwnPod, own_pod};
 use crate::verify::{Answerers, Answers};
 use crate::version::Version;
 

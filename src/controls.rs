@@ -9,6 +9,7 @@ use std::fmt;
 use crate::api::core::{Container, ContainerRef, Pod, Volume};
 use crate::api::policy::{PodSecurityPolicy, PodSecurityPolicySpec};
 
+use defaults::Place;
 use probe::Probe;
 use translate::Translate;
 
@@ -103,6 +104,11 @@ pub trait Control: Semantics + Translate + Sync {
 
     /// Pods on both sides of every boundary that a policy draws here, as changes to a pod that the policy accepts.
     fn probes(&self, psp: &PodSecurityPolicySpec) -> Vec<Probe>;
+
+    /// Where the control sets defaults.
+    fn places(&self) -> &'static [Place] {
+        &[]
+    }
 
     /// The members of a pod, and the beginnings of its annotations, that the control fills in.
     fn fills_in(&self) -> &'static [&'static str] {

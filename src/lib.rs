@@ -1,5 +1,6 @@
 //! Moves a Kubernetes cluster from PodSecurityPolicy to OPA Gatekeeper.
 
+pub mod access;
 pub mod admission;
 pub mod advice;
 pub mod api;
@@ -11,6 +12,7 @@ pub mod diff;
 pub mod gatekeeper;
 pub mod input;
 pub mod loss;
+pub mod losses;
 pub mod manifest;
 pub mod plan;
 pub mod psp;
@@ -23,3 +25,4 @@ pub mod review;
 pub mod standards;
 pub mod verify;
 pub mod version;
+pub mod witness;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::admission::AdmissionRequest;
 
-pub use kinds::{GATEKEEPER, LOSS_KINDS, LossKind};
+pub use kinds::{GATEKEEPER, LossKind};
 
 mod kinds;
 
@@ -28,7 +28,7 @@ pub enum Direction {
     Stricter,
     /// Both admit, and another pod is stored.
     Differs,
-    /// Gatekeeper admits what PSP forbade, after the API server took out of the pod what PSP forbade it for.
+    /// Gatekeeper admits what PSP denied, and a PSP that can be used accepts the pod as it is stored.
     Harmless,
 }
 
@@ -50,7 +50,7 @@ impl Direction {
             Self::Stricter => "Gatekeeper forbids what PodSecurityPolicy admitted",
             Self::Differs => "both admit, and another pod is stored",
             Self::Harmless => {
-                "Gatekeeper admits what PodSecurityPolicy forbade, after the API server took out what it was forbidden for"
+                "Gatekeeper admits what PodSecurityPolicy denied, and a policy that can be used accepts the pod as it is stored"
             }
         }
     }
@@ -64,15 +64,15 @@ impl fmt::Display for Direction {
 
 /// A known difference between a PSP and its translation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(into = "Written")]
 pub struct Loss {
-    /// The name of the control and of the difference, such as `run-as-user/default-not-set`; stable.
-    pub name: String,
-    /// Which way.
-    pub direction: Direction,
+    /// The name of the control, or [`GATEKEEPER`].
+    pub control: &'static str,
+    /// What happens.
+    pub kind: LossKind,
     /// The PSP; `*` stands for all.
     pub psp: String,
     /// The other PSPs of which the same is true, sorted; the namespaces and subjects are those of all of them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alike: Vec<String>,
     /// Its field, such as `spec.runAsUser`, or annotation.
     pub field: String,
@@ -80,16 +80,71 @@ pub struct Loss {
     pub namespaces: Vec<String>,
     /// Whom it reaches there, sorted, as `User alice`, `Group developers` or `ServiceAccount shop/web`.
     pub subjects: Vec<String>,
+    /// Whether somebody of the input who creates pods meets it, as far as RBAC and the workloads tell.
+    pub reaches_creators: bool,
     /// One sentence, lower case, without a full stop.
     pub why: String,
+    /// What keeps a default from being set, sorted; empty where nothing of the input does.
+    pub causes: Vec<Cause>,
     /// A request that shows it, of the first PSP.
     pub witness: AdmissionRequest,
 }
 
+/// What of the input keeps a default from being set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Cause {
+    /// The binding, policy or workload, and what it does; a sentence without a full stop.
+    pub what: String,
+    /// The command or the change that would help; a sentence without a full stop.
+    pub help: String,
+}
+
+/// A loss as it is written down.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    name: String,
+    direction: Direction,
+    psp: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alike: Vec<String>,
+    field: String,
+    namespaces: Vec<String>,
+    subjects: Vec<String>,
+    reaches_creators: bool,
+    why: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    causes: Vec<Cause>,
+    witness: AdmissionRequest,
+}
+
+impl From<Loss> for Written {
+    fn from(loss: Loss) -> Self {
+        Self {
+            name: loss.name(),
+            direction: loss.direction(),
+            psp: loss.psp,
+            alike: loss.alike,
+            field: loss.field,
+            namespaces: loss.namespaces,
+            subjects: loss.subjects,
+            reaches_creators: loss.reaches_creators,
+            why: loss.why,
+            causes: loss.causes,
+            witness: loss.witness,
+        }
+    }
+}
+
 impl Loss {
-    /// The name of the control.
-    pub fn control(&self) -> &str {
-        self.name.split('/').next().unwrap_or_default()
+    /// Its name: that of the control and of the kind, such as `run-as-user/default-not-set`; stable.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.control, self.kind)
+    }
+
+    /// Which way the two differ.
+    pub fn direction(&self) -> Direction {
+        self.kind.direction()
     }
 
     /// Whether it is about the PSP by name, and not about all.
@@ -115,8 +170,8 @@ impl fmt::Display for Loss {
         write!(
             f,
             "loss[{}, {}]: PodSecurityPolicy {}: `{}`: {}",
-            self.name,
-            self.direction,
+            self.name(),
+            self.direction(),
             self.policies(),
             self.field,
             self.why

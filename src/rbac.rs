@@ -22,6 +22,9 @@ pub use effective::{CLUSTER_ADMIN, effective_bindings, effective_roles};
 /// What stands for everything in a rule.
 const ANY: &str = "*";
 
+/// What precedes the namespace and the name of a service account in its user name.
+const SERVICE_ACCOUNT_USER: &str = "system:serviceaccount:";
+
 /// The group of every authenticated user, which the identity of a pod's service account lacks.
 pub const AUTHENTICATED: &str = "system:authenticated";
 /// The group of all service accounts.
@@ -259,7 +262,20 @@ pub fn service_account_user(namespace: &str, name: &str) -> UserInfo {
 }
 
 fn service_account_name(namespace: &str, name: &str) -> String {
-    format!("system:serviceaccount:{namespace}:{name}")
+    format!("{SERVICE_ACCOUNT_USER}{namespace}:{name}")
+}
+
+/// Returns the namespace and the name of the service account that a user is, if it is one.
+pub fn service_account_of(username: &str) -> Option<(&str, &str)> {
+    username.strip_prefix(SERVICE_ACCOUNT_USER)?.split_once(':')
+}
+
+/// Returns the user as the API server authenticates one: in one more group.
+pub fn authenticated(mut user: UserInfo) -> UserInfo {
+    if !user.groups.iter().any(|it| it == AUTHENTICATED) {
+        user.groups.push(AUTHENTICATED.to_owned());
+    }
+    user
 }
 
 /// Returns the namespace and name of the role that a binding refers to, or nothing where it cannot refer to any.

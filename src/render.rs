@@ -262,7 +262,8 @@ fn render_mutator(
                 expanded,
                 namespaces => Serde(namespaces),
                 excluded_namespaces => Serde(excluded),
-                labels => mutator.labels.as_ref().map(|it| context! { key => &it.key, values => Serde(&it.values) }),
+                labels => requirements(mutator),
+                pod_name => &mutator.pods.name,
                 location => format!("{prefix}{}", mutation.location),
                 unless => mutation.unless.map(|it| format!("{prefix}{it}")),
                 value => Serde(&mutation.value),
@@ -271,6 +272,14 @@ fn render_mutator(
         });
     }
     Ok(res)
+}
+
+/// What the labels of the pods must be that a mutator acts on.
+fn requirements(mutator: &Mutator) -> Vec<Value> {
+    let requirements = mutator.pods.labels.0.iter();
+    requirements
+        .map(|it| context! { key => &it.key, operator => it.operator.name(), values => Serde(&it.values) })
+        .collect()
 }
 
 fn render_constraint(

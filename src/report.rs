@@ -160,6 +160,7 @@ const WITHOUT_PSP: Version = Version::new(1, 25);
 pub fn report(
     inventory: &Inventory,
     bundle: &Bundle,
+    losses: &[Loss],
     manifests: &[Manifest],
     options: ReportOptions<'_>,
     diagnostics: Vec<Diagnostic>,
@@ -220,11 +221,11 @@ pub fn report(
         policies,
         objects,
         defaults: bundle.mutators.iter().map(default).collect(),
-        losses: bundle.losses.clone(),
-        ledger: Ledger::new(&bundle.losses),
+        losses: losses.to_vec(),
+        ledger: Ledger::new(losses),
         advice,
         diagnostics,
-        steps: steps::steps(bundle, options),
+        steps: steps::steps(bundle, losses, options),
         hand_over,
         clean_up: clean_up::clean_up(inventory),
         kubernetes: options.kubernetes,
@@ -303,7 +304,7 @@ fn default(mutator: &Mutator) -> DefaultReport {
         value: mutation.value.clone(),
         namespaces,
         excluded_namespaces,
-        labels: mutator.labels.as_ref().map(ToString::to_string),
+        labels: (!mutator.pods.is_all()).then(|| mutator.pods.to_string()),
         policies: mutator.policies.iter().cloned().collect(),
     }
 }

@@ -20,7 +20,7 @@ use generated::Generator;
 
 pub use foreign::Foreign;
 pub use prepare::prepare;
-pub use workloads::{OwnPod, creator, own_pod, template_path};
+pub use workloads::{OwnPod, creator, own_pod, own_pods};
 
 /// Everybody and everything that requests are made from.
 #[derive(Debug)]

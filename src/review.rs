@@ -74,8 +74,8 @@ impl Review {
             .iter()
             .map(|it| {
                 json!({
-                    "name": it.name,
-                    "direction": it.direction,
+                    "name": it.name(),
+                    "direction": it.direction(),
                     "psp": it.psp,
                     "field": it.field,
                     "why": it.why,
@@ -111,7 +111,9 @@ pub fn review(
         .filter(|_| refused.is_none());
     // What does not pass, or is no new pod, is not looked at.
     let is_new = request.operation == Operation::Create && request.subresource.is_empty();
-    let refusal = |passes: bool, pod: &Pod| validation::refusal(pod).filter(|_| passes && is_new);
+    let refusal = |passes: bool, pod: &Pod| {
+        validation::refusal(pod, crate::version::Version::new(1, 24)).filter(|_| passes && is_new)
+    };
     let psp_answer = PspAnswer {
         allowed: answer.is_allowed(),
         api_server: refusal(answer.is_allowed(), &answer.pod),

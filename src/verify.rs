@@ -45,6 +45,17 @@ pub trait Answerers: Sync {
         controls: &BTreeSet<&str>,
     ) -> AdmissionRequest;
 
+    /// Returns the fields of the policy whose defaults PSP sets in the pod of the request, and Gatekeeper's mutators do not set so.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be known.
+    fn missing(
+        &self,
+        request: &AdmissionRequest,
+        policy: &str,
+    ) -> Result<BTreeSet<&'static str>, Self::Error>;
+
     /// Returns the controls of what Gatekeeper's mutators fill in.
     ///
     /// # Errors
@@ -90,9 +101,8 @@ pub struct Answers {
     pub policy: Option<String>,
     /// What Gatekeeper says.
     pub gatekeeper: Verdict,
-    /// Where Gatekeeper is looser, and the API server takes something out of the pod before a constraint sees it: the same, where the
-    /// plugin does not see that either.
-    pub reset: Option<Box<Self>>,
+    /// Where Gatekeeper admits what PSP denies: whether a policy that can be used accepts the pod as it is stored.
+    pub is_stored_pod_accepted: bool,
 }
 
 /// A policy that the plugin tries on a pod.
@@ -118,10 +128,13 @@ impl Answers {
     pub fn direction(&self) -> Option<Direction> {
         match (&self.psp, &self.gatekeeper) {
             _ if self.is_undecided() => None,
-            (Verdict::Forbidden { .. }, Verdict::Admitted { .. }) => Some(match &self.reset {
-                Some(it) if matches!(it.psp, Verdict::Admitted { .. }) => Direction::Harmless,
-                _ => Direction::Looser,
-            }),
+            (Verdict::Forbidden { .. }, Verdict::Admitted { .. }) => {
+                Some(if self.is_stored_pod_accepted {
+                    Direction::Harmless
+                } else {
+                    Direction::Looser
+                })
+            }
             (Verdict::Admitted { .. }, Verdict::Forbidden { .. }) => Some(Direction::Stricter),
             (Verdict::Admitted { pod }, Verdict::Admitted { pod: other }) if pod != other => {
                 Some(Direction::Differs)

@@ -12,7 +12,7 @@ use super::core::{
 };
 
 /// Returns why an API server refuses the pod: the first path and reason, if there is any.
-pub fn refusal(pod: &Pod) -> Option<String> {
+pub fn refusal(pod: &Pod, _kubernetes: crate::version::Version) -> Option<String> {
     let of_containers = pod.containers().find_map(|it| {
         let reason = gains_privileges(&it)?;
         Some(format!(

@@ -16,11 +16,12 @@ use crate::cli::both::Both;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::out_dir::{self, File, Writer};
 use crate::cli::{ExitStatus, Output, Ui, migrate};
-use crate::diff::workloads::pods;
+
 use crate::input::{Inventory, Workload};
 use crate::plan::{EnforcementAction, PlanOptions, plan};
 use crate::render::{environment, render};
 use crate::report::baking::BakeReport;
+use crate::requests::own_pods;
 use crate::resolve;
 use crate::version::Version;
 
@@ -184,11 +185,15 @@ fn bake_all<'a>(
         max_mutators: 0,
         gatekeeper: migrate::GATEKEEPER,
         kubernetes,
+        strict_app_armor: false,
     };
-    let bundle = plan(inventory, &resolve::grants(inventory), options);
+    let grants = resolve::grants(inventory);
+    let bystanders = std::collections::BTreeSet::new();
+    let access = crate::access::Access::new(inventory, &grants, &bystanders);
+    let bundle = plan(inventory, &access, options);
     let manifests = render(&bundle, &environment()?)?;
     let both = Both::as_if_deny(inventory, &manifests, kubernetes)?;
-    pods(workloads, others)
+    own_pods(workloads, others)
         .into_par_iter()
         .map(|it| bake(inventory, &both.psp, &both, kubernetes, it))
         .collect::<Result<_, _>>()

@@ -21,6 +21,7 @@ use crate::psp::{self, PLUGIN, PSP_ANNOTATION, Phase, PspAdmission};
 use crate::requests::prepare;
 use crate::verify::{Answerers, Answers, Tried, differences, taking};
 use crate::version::Version;
+use crate::witness::reshape;
 
 /// What refuses a pod that admission made ill-formed.
 const API_SERVER: &str = "API server";
@@ -101,6 +102,7 @@ impl Both<'_> {
         if self.gatekeeper.kubernetes() >= apparmor::FIELD_SINCE {
             apparmor::move_to_containers(&mut pod);
         }
+        crate::controls::apparmor::forget_unset_profiles(&mut pod);
         self.read(&AdmissionRequest {
             pod,
             ..asked.clone()
@@ -135,27 +137,22 @@ impl Both<'_> {
         Ok((Verdict::Admitted { pod }, policy))
     }
 
-    /// What both say where the plugin sees the pod without what the API server takes out before a constraint sees it.
-    fn ask_again(&self, answers: &Answers) -> Result<Option<Box<Answers>>, ReviewError> {
-        let kubernetes = self.gatekeeper.kubernetes();
-        let Some(asked) = self.psp.reset_on(kubernetes, &answers.asked) else {
-            return Ok(None);
+    /// Whether a policy that can be used accepts the pod as it is stored; without an AppArmor profile it runs under that of the runtime.
+    fn accepts_as_stored(&self, asked: &AdmissionRequest, mut pod: Pod) -> bool {
+        apparmor::annotate(&mut pod);
+        crate::controls::apparmor::name_unset_profiles(&mut pod);
+        let stored = AdmissionRequest {
+            pod,
+            ..asked.clone()
         };
-        let (psp, policy) = self.ask_psp(&asked)?;
-        Ok(Some(Box::new(Answers {
-            asked,
-            psp,
-            policy,
-            gatekeeper: answers.gatekeeper.clone(),
-            reset: None,
-        })))
+        self.psp.validate_only(&stored).is_allowed()
     }
 
     fn ask_gatekeeper(
         &self,
         gatekeeper: &GatekeeperAdmission,
         asked: &AdmissionRequest,
-    ) -> Result<Verdict, ReviewError> {
+    ) -> Result<(Verdict, Pod), ReviewError> {
         let gatekeeper::Review {
             pod,
             violations,
@@ -167,10 +164,10 @@ impl Both<'_> {
         })?;
         if error.is_none() && self.admits(&violations) {
             if let Some(verdict) = unless_stored(asked, &pod) {
-                return Ok(verdict);
+                return Ok((verdict, pod));
             }
-            let pod = self.stored(asked, pod)?;
-            return Ok(Verdict::Admitted { pod });
+            let stored = self.stored(asked, pod.clone())?;
+            return Ok((Verdict::Admitted { pod: stored }, pod));
         }
         let mut violations: Vec<_> = violations
             .into_iter()
@@ -183,7 +180,7 @@ impl Both<'_> {
             by: "Gatekeeper".to_owned(),
             message,
         }));
-        Ok(Verdict::Forbidden { violations })
+        Ok((Verdict::Forbidden { violations }, pod))
     }
 
     /// Does to a pod what the API server under Gatekeeper does between the two webhooks.
@@ -221,16 +218,16 @@ impl Answerers for Both<'_> {
             return Ok(None);
         }
         let (psp, policy) = self.ask_psp(&asked)?;
-        let gatekeeper = self.ask_gatekeeper(&self.gatekeeper, &asked)?;
+        let (gatekeeper, stored) = self.ask_gatekeeper(&self.gatekeeper, &asked)?;
         let mut res = Answers {
             asked,
             psp,
             policy,
             gatekeeper,
-            reset: None,
+            is_stored_pod_accepted: false,
         };
         if res.direction() == Some(Direction::Looser) {
-            res.reset = self.ask_again(&res)?;
+            res.is_stored_pod_accepted = self.accepts_as_stored(&res.asked, stored);
         }
         Ok(Some(res))
     }
@@ -255,6 +252,30 @@ impl Answerers for Both<'_> {
             fill_in(psp, &mut res.pod, |it| controls.contains(it.name()));
         }
         res
+    }
+
+    fn missing(
+        &self,
+        request: &AdmissionRequest,
+        policy: &str,
+    ) -> Result<BTreeSet<&'static str>, ReviewError> {
+        let asked = self.prepare(request);
+        let (Some(mutated), Some(psp)) = (
+            unless_refused(self.gatekeeper.mutate(&asked))?,
+            self.policy(policy),
+        ) else {
+            return Ok(BTreeSet::new());
+        };
+        let mut after = mutated.pod;
+        self.between(&asked, &mut after);
+        apparmor::annotate(&mut after);
+        let before = reshape::admitted(psp, &asked.pod);
+        let kubernetes = self.gatekeeper.kubernetes();
+        let defaults = CONTROLS.iter();
+        let defaults = defaults.flat_map(|it| it.defaults(&psp.spec, kubernetes));
+        let missing =
+            defaults.filter(|it| reshape::at(&before, it.place) != reshape::at(&after, it.place));
+        Ok(missing.map(|it| it.field).collect())
     }
 
     fn mutators_fill_in(
@@ -295,7 +316,7 @@ impl Answerers for Both<'_> {
         let Some(now) = &self.now else {
             return Ok(true);
         };
-        let now = self.ask_gatekeeper(now, &answers.asked)?;
+        let (now, _) = self.ask_gatekeeper(now, &answers.asked)?;
         Ok(match (&now, &answers.gatekeeper) {
             (Verdict::Admitted { pod }, Verdict::Admitted { pod: other }) => pod == other,
             (Verdict::Forbidden { .. }, Verdict::Forbidden { .. }) => true,
@@ -324,7 +345,7 @@ fn unless_refused<T>(res: Result<T, ReviewError>) -> Result<Option<T>, ReviewErr
 /// The answer where the API server refuses a new pod for what admission made of it.
 fn unless_stored(asked: &AdmissionRequest, pod: &Pod) -> Option<Verdict> {
     let is_new = asked.operation == Operation::Create && asked.subresource.is_empty();
-    let message = validation::refusal(pod).filter(|_| is_new)?;
+    let message = validation::refusal(pod, Version::new(1, 24)).filter(|_| is_new)?;
     let by = API_SERVER.to_owned();
     let violations = vec![Violation { by, message }];
     Some(Verdict::Forbidden { violations })

@@ -103,7 +103,7 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
     let assume_grant = args.plan.assume_grant();
     migrate::check(&inventory, assume_grant)?;
     let grants = args.plan.grants(&inventory);
-    let bundle = args.plan.plan(&inventory, &grants)?;
+    let (bundle, losses) = args.plan.plan(&inventory, &grants)?;
     let manifests = render(&bundle, &environment()?)?;
     let changes = changes(args, &manifests, ui)?;
     if assume_grant.is_some() {
@@ -113,17 +113,12 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
         Some(_) => Against::Directory,
         None => Against::Cluster,
     };
-    let treatments = page::treatments(
-        &inventory,
-        &manifests,
-        &bundle.losses,
-        args.plan.kubernetes(),
-    )?;
+    let treatments = page::treatments(&inventory, &manifests, &losses, args.plan.kubernetes())?;
     let difference = DifferenceReport {
         changes: changes.as_deref(),
         against,
         treatments: &treatments,
-        losses: &bundle.losses,
+        losses: &losses,
     };
     if treatments.is_empty() {
         writeln!(
@@ -144,6 +139,7 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
             report: &report(
                 &inventory,
                 &bundle,
+                &losses,
                 &manifests,
                 options,
                 diagnostics,

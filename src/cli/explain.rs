@@ -8,7 +8,7 @@ use clap::Args;
 use crate::cli::{ExitStatus, Ui};
 use crate::controls::{self, CONTROLS, Control};
 use crate::diagnostic::CODES;
-use crate::loss::{DIRECTIONS, Direction, GATEKEEPER, LOSS_KINDS, LossKind};
+use crate::loss::{DIRECTIONS, Direction, GATEKEEPER, LossKind};
 
 /// Tell what PSP did about a control aspect, how Gatekeeper is asked for the same, and what is lost.
 #[derive(Args, Debug)]
@@ -66,12 +66,17 @@ fn write_topics(ui: &mut Ui<'_>) -> io::Result<()> {
         out,
         "\nLosses, to be asked for with the control and a slash before them or without:"
     )?;
-    for kind in LOSS_KINDS {
-        let of = match kind.of {
+    for kind in LossKind::ALL {
+        let of = match kind.of() {
             [] => "every control that fills something in".to_owned(),
             names => names.join(", "),
         };
-        writeln!(out, "  {:34} {:9} {of}", kind.name, kind.direction.name())?;
+        writeln!(
+            out,
+            "  {:34} {:9} {of}",
+            kind.name(),
+            kind.direction().name()
+        )?;
     }
     writeln!(out, "\nDirections of losses:")?;
     for direction in DIRECTIONS {
@@ -109,9 +114,9 @@ fn explained(topic: &str) -> anyhow::Result<String> {
         Some((of, name)) => (Some(of), name),
         None => (None, topic),
     };
-    let kind = LOSS_KINDS
-        .iter()
-        .find(|kind| kind.name == name && of.is_none_or(|of| is_of(kind, of)));
+    let kind = LossKind::ALL
+        .into_iter()
+        .find(|kind| kind.name() == name && of.is_none_or(|of| is_of(*kind, of)));
     match kind {
         Some(kind) => Ok(of_loss(kind, of, topic)),
         None => bail!(
@@ -134,18 +139,20 @@ fn control(topic: &str) -> Option<&'static dyn Control> {
 }
 
 /// Whether a loss may be of that, a control or [`GATEKEEPER`].
-fn is_of(kind: &LossKind, of: &str) -> bool {
-    if kind.of.is_empty() {
+fn is_of(kind: LossKind, of: &str) -> bool {
+    if kind.of().is_empty() {
         let mut controls = CONTROLS.iter();
         controls.any(|it| it.name() == of && !it.fills_in().is_empty())
     } else {
-        kind.of.contains(&of)
+        kind.of().contains(&of)
     }
 }
 
 fn of_direction(direction: Direction) -> String {
-    let losses = LOSS_KINDS.iter().filter(|it| it.direction == direction);
-    let names: Vec<String> = losses.map(|it| format!("`{}`", it.name)).collect();
+    let losses = LossKind::ALL
+        .into_iter()
+        .filter(|it| it.direction() == direction);
+    let names: Vec<String> = losses.map(|it| format!("`{}`", it.name())).collect();
     format!(
         "# {direction}\n\n{direction}: {}.\n\nLosses of this direction: {}.\n",
         direction.meaning(),
@@ -153,9 +160,9 @@ fn of_direction(direction: Direction) -> String {
     )
 }
 
-fn of_loss(kind: &LossKind, of: Option<&str>, topic: &str) -> String {
+fn of_loss(kind: LossKind, of: Option<&str>, topic: &str) -> String {
     let own = of.and_then(controls::page).unwrap_or_default();
-    let begins = format!("`{}` (", kind.name);
+    let begins = format!("`{}` (", kind.name());
     let here = own.split("\n\n").find(|it| it.starts_with(&begins));
     let here = here.and_then(|it| it.split_once("): "));
     let here = here.map_or("", |(_, it)| it.trim_end());
@@ -172,10 +179,10 @@ fn of_loss(kind: &LossKind, of: Option<&str>, topic: &str) -> String {
 fn hint(topic: &str) -> String {
     const SIMILAR: f64 = 0.6;
     let of = topic.split_once('/').map(|(of, _)| of);
-    let own: Vec<String> = LOSS_KINDS
-        .iter()
-        .filter(|kind| of.is_some_and(|of| is_of(kind, of)))
-        .map(|kind| format!("`{}`", kind.name))
+    let own: Vec<String> = LossKind::ALL
+        .into_iter()
+        .filter(|kind| of.is_some_and(|of| is_of(*kind, of)))
+        .map(|kind| format!("`{}`", kind.name()))
         .collect();
     if let Some(of) = of {
         if !own.is_empty() {
@@ -187,7 +194,7 @@ fn hint(topic: &str) -> String {
     }
     let names = CODES.iter().map(|(code, _)| *code);
     let names = names
-        .chain(LOSS_KINDS.iter().map(|it| it.name))
+        .chain(LossKind::ALL.into_iter().map(|it| it.name()))
         .chain(DIRECTIONS.into_iter().map(Direction::name))
         .chain(CONTROLS.iter().map(|it| it.name()))
         .chain(CONTROLS.iter().flat_map(|it| it.fields()).copied());

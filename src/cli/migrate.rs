@@ -1,12 +1,13 @@
 //! `migrate`: everything to apply, and a report.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, PathBuf};
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
+use crate::access::{Access, parse_subject};
 use crate::advice::advice;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::out_dir::{self, File, Writer};
@@ -15,8 +16,10 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::diff::workloads::Treatment;
 use crate::input::Inventory;
 use crate::loss::{Direction, Loss};
+use crate::losses;
 use crate::manifest::Manifest;
 use crate::plan::{Bundle, EnforcementAction, NamespacePattern, PlanOptions, Stages, plan};
+use crate::rbac::SubjectKey;
 use crate::render::layout::{self, HAND_OVER_NAME, Layout};
 use crate::render::{environment, render};
 use crate::report::difference::{Against, Counts, DifferenceReport};
@@ -180,19 +183,26 @@ impl PlanArgs {
         }
     }
 
-    /// Plans what to write.
+    /// Plans what to write, and finds in what it differs from PSP.
     ///
     /// # Errors
     ///
     /// When a namespace is to be enforced in two ways.
-    pub(crate) fn plan(&self, inventory: &Inventory, grants: &[Grant]) -> anyhow::Result<Bundle> {
+    pub(crate) fn plan(
+        &self,
+        inventory: &Inventory,
+        grants: &[Grant],
+    ) -> anyhow::Result<(Bundle, Vec<Loss>)> {
         let list = |patterns: &[NamespacePattern]| patterns.iter().cloned().collect();
         let stages = Stages::new(list(&self.deny), list(&self.warn))?;
         let options = self.target.options(self.enforcement_action.into());
-        let mut res = plan(inventory, grants, options);
+        let bystanders = self.target.bystanders();
+        let access = Access::new(inventory, grants, &bystanders);
+        let mut res = plan(inventory, &access, options);
+        let losses = losses::find(inventory, &access, &res, options);
         res.stage(&stages, inventory);
         res.expand = self.expand.is_some();
-        Ok(res)
+        Ok((res, losses))
     }
 
     /// Returns what the report tells of these arguments.
@@ -220,15 +230,26 @@ impl PlanArgs {
 }
 
 /// What the output is written for.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct TargetArgs {
-    /// Write no mutators, so that nothing fills in defaults.
+    /// Write no mutators, so that nothing sets defaults.
     #[arg(long)]
     no_mutators: bool,
 
-    /// Fill in at most so many different values of one field; with more, only those that hold in all namespaces but some.
+    /// Do not let the pods of this subject decide which defaults are set: `User NAME`, `Group NAME` or
+    /// `ServiceAccount NAMESPACE/NAME`; may be repeated.
+    ///
+    /// Nodes, administrators, people, groups of people, and service accounts that create no pods never do.
+    #[arg(long, value_name = "SUBJECT", value_parser = parse_subject)]
+    bystander: Vec<SubjectKey>,
+
+    /// Maximum number of distinct defaults for one field; with more, only those are set that hold in all namespaces but some.
     #[arg(long, default_value_t = MAX_MUTATORS, value_name = "NUMBER")]
     max_mutators: usize,
+
+    /// Demand an AppArmor profile where PSP would have set `runtime/default`.
+    #[arg(long)]
+    strict_apparmor: bool,
 
     /// The release of Gatekeeper that the output is for; mutators can be kept to new pods since 3.23.
     #[arg(long, default_value_t = GATEKEEPER, value_name = "VERSION", value_parser = gatekeeper_version)]
@@ -249,14 +270,20 @@ fn gatekeeper_version(text: &str) -> anyhow::Result<Version> {
 }
 
 impl TargetArgs {
-    fn options(self, enforcement_action: EnforcementAction) -> PlanOptions {
+    pub(crate) fn options(&self, enforcement_action: EnforcementAction) -> PlanOptions {
         PlanOptions {
             enforcement_action,
             mutators: !self.no_mutators,
             max_mutators: self.max_mutators,
             gatekeeper: self.gatekeeper_version,
             kubernetes: self.kubernetes_version,
+            strict_app_armor: self.strict_apparmor,
         }
+    }
+
+    /// The subjects whose pods do not decide which defaults are set.
+    pub(crate) fn bystanders(&self) -> BTreeSet<SubjectKey> {
+        self.bystander.iter().cloned().collect()
     }
 }
 
@@ -337,7 +364,7 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     if args.plan.assume_grant.is_none() {
         diagnostics.extend(resolve::diagnostics(&inventory, &grants));
     }
-    let bundle = args.plan.plan(&inventory, &grants)?;
+    let (bundle, losses) = args.plan.plan(&inventory, &grants)?;
     diagnostics.extend(bundle.diagnostics.iter().cloned());
     let environment = environment()?;
     let manifests = render(&bundle, &environment)?;
@@ -350,11 +377,12 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     let options = args.plan.report_options(&layout);
     let assumed = args.plan.as_assumed(&inventory);
     let advice = advice(&assumed, &bundle, &diagnostics);
-    let treatments = args.treatments(&assumed, &manifests, &bundle.losses)?;
+    let treatments = args.treatments(&assumed, &manifests, &losses)?;
     let workloads = (!treatments.is_empty()).then(|| Counts::of(&treatments));
     let report = report(
         &inventory,
         &bundle,
+        &losses,
         &manifests,
         options,
         diagnostics,
@@ -407,11 +435,9 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     if let (Some(path), Some(html)) = (&args.report_html, html) {
         page::write(path, &html)?;
     }
-    let looser: Vec<&Loss> = bundle
-        .losses
-        .iter()
-        .filter(|it| it.direction == Direction::Looser)
-        .collect();
+    let looser = losses.iter();
+    let looser = looser.filter(|it| it.direction() == Direction::Looser);
+    let looser: Vec<&Loss> = looser.collect();
     for loss in &looser {
         writeln!(ui.stderr, "{loss}")?;
     }
@@ -503,9 +529,13 @@ pub(crate) fn check(
 pub(crate) fn now(
     inventory: &Inventory,
     grants: &[Grant],
-    target: TargetArgs,
+    target: &TargetArgs,
 ) -> anyhow::Result<(Vec<Manifest>, Vec<Loss>)> {
-    let bundle = plan(inventory, grants, target.options(EnforcementAction::Deny));
+    let options = target.options(EnforcementAction::Deny);
+    let bystanders = target.bystanders();
+    let access = Access::new(inventory, grants, &bystanders);
+    let bundle = plan(inventory, &access, options);
     let manifests = render(&bundle, &environment()?)?;
-    Ok((manifests, bundle.losses))
+    let losses = losses::find(inventory, &access, &bundle, options);
+    Ok((manifests, losses))
 }

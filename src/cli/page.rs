@@ -7,10 +7,11 @@ use anyhow::{Context, bail};
 use rayon::prelude::*;
 
 use crate::cli::both::Both;
-use crate::diff::workloads::{Treatment, pods, treat};
+use crate::diff::workloads::{Treatment, treat};
 use crate::input::Inventory;
 use crate::loss::Loss;
 use crate::manifest::Manifest;
+use crate::requests::own_pods;
 use crate::version::Version;
 
 /// Checks, before anything is written, that there can be a page.
@@ -53,7 +54,7 @@ pub(super) fn treatments(
     kubernetes: Version,
 ) -> anyhow::Result<Vec<Treatment>> {
     let both = Both::as_if_deny(inventory, manifests, kubernetes)?;
-    pods(&inventory.workloads, &[])
+    own_pods(&inventory.workloads, &[])
         .into_par_iter()
         .map(|it| treat(&both.psp, &both, losses, it))
         .collect::<Result<_, _>>()

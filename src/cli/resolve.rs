@@ -8,7 +8,7 @@ use crate::cli::files::{self, InputArgs};
 use crate::cli::{ExitStatus, Output, Ui};
 use crate::diagnostic::{Diagnostic, printable};
 use crate::input::{Inventory, nearest};
-use crate::rbac::{SubjectKey, service_account_user};
+use crate::rbac::{SubjectKey, service_account_of, service_account_user};
 use crate::report::API_VERSION;
 use crate::resolve::{self, Grant};
 
@@ -180,10 +180,7 @@ fn subject(key: &SubjectKey) -> Subject {
         SubjectKey::User(name) => ("User", name),
         SubjectKey::Group(name) => ("Group", name),
     };
-    let account = name
-        .strip_prefix("system:serviceaccount:")
-        .and_then(|it| it.split_once(':'))
-        .filter(|_| kind == "User");
+    let account = service_account_of(name).filter(|_| kind == "User");
     match account {
         Some((namespace, name)) => Subject {
             kind: "ServiceAccount",

@@ -72,7 +72,7 @@ pub(crate) fn run(args: &ReviewArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
     let (inventory, diagnostics) = files::load(&args.input, ui)?;
     files::tell(&diagnostics, ui)?;
     let grants = resolve::grants(&inventory);
-    let (now, losses) = migrate::now(&inventory, &grants, args.target)?;
+    let (now, losses) = migrate::now(&inventory, &grants, &args.target)?;
     let prepare = |manifests: &[Manifest]| {
         both::gatekeeper(&inventory, manifests, args.target.kubernetes_version)
     };

@@ -117,7 +117,7 @@ pub(crate) fn run(args: &VerifyArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
         resolve::assume_everybody(&mut inventory);
     }
     let grants = resolve::grants(&inventory);
-    let (now, losses) = migrate::now(&inventory, &grants, args.target)?;
+    let (now, losses) = migrate::now(&inventory, &grants, &args.target)?;
     let mut judged = Vec::new();
     let manifests = match &args.manifests {
         Some(directory) => {
@@ -238,7 +238,7 @@ fn ask(
         asking.all(requests.about(pod).into_iter())
     };
     asking.all(losses.iter().map(|it| AdmissionRequest {
-        uid: format!("the witness of {} of {}", it.name, it.psp),
+        uid: format!("the witness of {} of {}", it.name(), it.psp),
         ..it.witness.clone()
     }))?;
     for workload in &inventory.workloads {

@@ -34,10 +34,17 @@ use super::probe::Probe;
 use super::translate::{Parameters, Translate, as_set, has, is_subset, parameters, split};
 use super::{Control, FieldError, Semantics, quoted};
 use crate::api::apparmor::{FIELD, FIELD_SINCE, annotation_key, field_for};
-use crate::api::core::{APPARMOR_CONTAINER_PREFIX, Container, ContainerRef, Pod};
+use crate::api::core::{APPARMOR_CONTAINER_PREFIX, Container, ContainerRef, Pod, RUNTIME_DEFAULT};
 use crate::api::policy::{PodSecurityPolicy, PodSecurityPolicySpec};
-use crate::loss::Direction;
+use crate::loss::LossKind;
 use crate::version::Version;
+
+/// The parameter.
+const UNSET_IS_RUNTIME_DEFAULT: &str = "unsetIsRuntimeDefault";
+
+/// What a loss calls the annotation that has the default.
+pub const DEFAULT_FIELD: &str =
+    "metadata.annotations[apparmor.security.beta.kubernetes.io/defaultProfileName]";
 
 /// The control `apparmor`.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +71,10 @@ impl Control for AppArmor {
             .chain([Value::Null])
             .map(|it| Probe::container_annotation(APPARMOR_CONTAINER_PREFIX, it))
             .collect()
+    }
+
+    fn places(&self) -> &'static [Place] {
+        &[Place::Annotations(APPARMOR_CONTAINER_PREFIX)]
     }
 
     fn fills_in(&self) -> &'static [&'static str] {
@@ -142,29 +153,83 @@ impl Translate for AppArmor {
         let field = field_for(default).filter(|_| kubernetes >= FIELD_SINCE);
         let mutation = field.map(|field| {
             let caveat = Caveat {
-                name: "default-on-pod",
-                direction: Direction::Differs,
+                kind: LossKind::DefaultOnPod,
                 why: "the default is written as a field of the pod, not as an annotation for each container".to_owned(),
                 pod: json!({}),
             };
             Mutation::on_pod("securityContext.appArmorProfile", field).but(caveat)
         });
         vec![DefaultValue {
-            field: "metadata.annotations[apparmor.security.beta.kubernetes.io/defaultProfileName]",
+            field: DEFAULT_FIELD,
             place: Place::Annotations(APPARMOR_CONTAINER_PREFIX),
             mutation,
         }]
     }
+}
 
-    fn is_safe(&self, psp: &PodSecurityPolicySpec, mutation: &Mutation) -> bool {
-        let Some(listed) = psp.app_armor.allowed.as_deref().map(split) else {
-            return true;
+/// Whether the policy takes a container without a profile for one with `runtime/default`, unless it is privileged.
+///
+/// So it does where it would have written that profile and its list has it, or it has no list.
+pub fn unset_is_runtime_default(psp: &PodSecurityPolicySpec) -> bool {
+    let profiles = &psp.app_armor;
+    let allowed = profiles.allowed.as_deref().map(split);
+    profiles.default == RUNTIME_DEFAULT && allowed.is_none_or(|it| has(&it, RUNTIME_DEFAULT))
+}
+
+/// Has the parameters of a policy demand a profile in every container, as with `--strict-apparmor`.
+pub fn demand_profiles(parameters: &mut Parameters) {
+    if let Some(Value::Object(strategy)) = parameters.get_mut("appArmor") {
+        strategy.remove(UNSET_IS_RUNTIME_DEFAULT);
+    }
+}
+
+/// Whether the container runs under `runtime/default` because nothing says otherwise.
+///
+/// It is not privileged, and neither its own field or annotation nor the field of its pod says a profile.
+/// An empty annotation says none.
+///
+/// Kubernetes 1.24, `k8s.io/cri-api/pkg/apis/runtime/v1/api.proto`, `LinuxContainerSecurityContext.apparmor_profile`.
+/// Of privileged containers runtimes take no profile for unconfined.
+pub fn is_unset(container: &Container<'_>) -> bool {
+    container.own("privileged") != Some(&Value::Bool(true))
+        && container.effective(FIELD).is_none()
+        && container.app_armor_profile().is_empty()
+}
+
+/// Writes `runtime/default` as the annotation of each container for which [`is_unset`] says that it means that.
+///
+/// Pods that then are equal run under the same profiles.
+pub fn name_unset_profiles(pod: &mut Pod) {
+    for at in pod.container_refs() {
+        if let Some(container) = pod.container(at).filter(is_unset) {
+            let key = annotation_key(container.name());
+            pod.set_annotation(&key, RUNTIME_DEFAULT);
+        }
+    }
+}
+
+/// Takes `runtime/default` out of containers that are not privileged, so that pods that run under the same profiles are equal.
+///
+/// A container's field stays where the pod's field would take its place.
+pub fn forget_unset_profiles(pod: &mut Pod) {
+    let default = field_for(RUNTIME_DEFAULT);
+    let of_pod = pod.security(FIELD).is_some();
+    for at in pod.container_refs() {
+        let Some(container) = pod.container(at) else {
+            continue;
         };
-        let accepts = |profile: &str| !profile.is_empty() && has(&listed, profile);
-        let accepts_mutation = listed
-            .iter()
-            .any(|it| field_for(it).as_ref() == Some(&mutation.value));
-        !accepts_mutation || accepts(&psp.app_armor.default)
+        if container.own("privileged") == Some(&Value::Bool(true)) {
+            continue;
+        }
+        let key = annotation_key(container.name());
+        let is_default = container.app_armor_profile() == RUNTIME_DEFAULT;
+        let by_field = !of_pod && container.own(FIELD) == default.as_ref();
+        if is_default {
+            pod.remove(&["metadata", "annotations", &key]);
+        }
+        if by_field {
+            pod.remove_in_container(at, &["securityContext", FIELD]);
+        }
     }
 }
 
@@ -334,24 +399,5 @@ mod tests {
         );
         check_defaults(&AppArmor, &profiles(None, "odd"), (1, 30), &[nothing]);
         check_defaults(&AppArmor, &profiles(None, ""), (1, 30), &[]);
-    }
-
-    #[test]
-    fn a_mutator_is_safe_unless_the_policy_allows_its_value_and_not_its_own_default() {
-        let value = json!({ "type": "Unconfined" });
-        let mutation = Mutation::on_pod("securityContext.appArmorProfile", value);
-        for (allowed, default, safe) in [
-            (None, "", true),
-            (None, "runtime/default", true),
-            (Some("runtime/default"), "", true),
-            (Some("runtime/default,unconfined"), "", false),
-            (Some("unconfined,"), "", false),
-            (Some("unconfined"), "runtime/default", false),
-            (Some("unconfined"), "unconfined", true),
-        ] {
-            let psp = profiles(allowed, default);
-            let told = (allowed, default);
-            assert_eq!(AppArmor.is_safe(&psp.spec, &mutation), safe, "{told:?}");
-        }
     }
 }

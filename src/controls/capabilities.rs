@@ -38,7 +38,7 @@ use super::translate::{Parameters, Translate, as_set, has, is_subset, parameters
 use super::{Control, FieldError, NULL, Semantics, list_of, quoted};
 use crate::api::core::{Container, ContainerRef, Pod, strings};
 use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec};
-use crate::loss::Direction;
+use crate::loss::LossKind;
 use crate::version::Version;
 
 /// The control `capabilities`.
@@ -105,6 +105,13 @@ impl Control for Capabilities {
             );
         }
         res
+    }
+
+    fn places(&self) -> &'static [Place] {
+        &[
+            Place::Containers(&["capabilities", "add"]),
+            Place::Containers(&["capabilities", "drop"]),
+        ]
     }
 
     fn fills_in(&self) -> &'static [&'static str] {
@@ -222,8 +229,7 @@ impl Translate for Capabilities {
         let mut res = Vec::new();
         if !psp.default_add_capabilities.is_empty() {
             let caveat = Caveat {
-                name: "default-only-without-capabilities",
-                direction: Direction::Stricter,
+                kind: LossKind::DefaultOnlyWithoutCapabilities,
                 why: "a container that says anything about capabilities gets no default ones, because Gatekeeper cannot spare those that it drops".to_owned(),
                 pod: json!({
                     "spec": { "containers": [{ "securityContext": { "capabilities": {} } }] },
@@ -243,8 +249,7 @@ impl Translate for Capabilities {
         if !psp.required_drop_capabilities.is_empty() {
             let names = as_set(&psp.required_drop_capabilities);
             let caveat = Caveat {
-                name: "lists-not-rewritten",
-                direction: Direction::Differs,
+                kind: LossKind::ListsNotRewritten,
                 why: "what is required is added to the end of the list, where the plugin wrote the lists of added and dropped capabilities anew, sorted and each capability once".to_owned(),
                 pod: json!({
                     "spec": { "containers": [{

@@ -1,8 +1,9 @@
 //! What a policy fills in where a pod leaves it open, and how Gatekeeper can be told to.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::loss::Direction;
+use crate::api::core::{ContainerList, Pod};
+use crate::loss::LossKind;
 
 /// A value that a policy fills in.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,13 +62,11 @@ pub enum Level {
     Containers,
 }
 
-/// In what a mutation is another than the plugin's, although it is right to make it.
+/// In what a mutation is another than PSP's, although it is right to make it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Caveat {
-    /// The name of the difference, without that of the control.
-    pub name: &'static str,
-    /// Which way it goes.
-    pub direction: Direction,
+    /// The kind of the difference.
+    pub kind: LossKind,
     /// One sentence, lower case, without a full stop.
     pub why: String,
     /// What a pod has that shows it, merged into one that lacks the default and nothing else.
@@ -101,6 +100,90 @@ impl Mutation {
             kind: MutationKind::ModifySet,
             unless: None,
             ..Self::on_containers(location, values)
+        }
+    }
+
+    /// The same, but only in containers without any security context of their own.
+    ///
+    /// So a privileged container is never touched: an API server refuses `privileged` beside `allowPrivilegeEscalation: false`.
+    #[must_use]
+    pub fn without_context(mut self) -> Self {
+        self.unless = Some("securityContext");
+        self
+    }
+
+    /// Whether the mutator finds a place to write at in the pod; it may be that nothing changes there.
+    pub fn acts_on(&self, pod: &Pod) -> bool {
+        let is_free = |object: &Value| {
+            let Some(path) = self.unless else {
+                return true;
+            };
+            let found = path.split('.').try_fold(object, |acc, key| acc.get(key));
+            found.is_none()
+        };
+        let Some(spec) = pod.0.get("spec") else {
+            return false;
+        };
+        if self.level == Level::Pod {
+            return is_free(spec);
+        }
+        let lists = [ContainerList::Init, ContainerList::Regular].into_iter();
+        let mut lists = lists.filter_map(|it| spec.get(it.field())?.as_array());
+        lists.any(|it| it.iter().any(is_free))
+    }
+
+    /// Does to a pod what the mutator of Gatekeeper does.
+    pub fn apply(&self, pod: &mut Pod) {
+        let Some(Value::Object(spec)) = pod.0.get_mut("spec") else {
+            return;
+        };
+        if self.level == Level::Pod {
+            self.write(spec);
+            return;
+        }
+        for list in [ContainerList::Init, ContainerList::Regular] {
+            let containers = spec.get_mut(list.field()).and_then(Value::as_array_mut);
+            for container in containers.into_iter().flatten() {
+                if let Value::Object(container) = container {
+                    self.write(container);
+                }
+            }
+        }
+    }
+
+    /// Writes into the specification of a pod or into a container.
+    fn write(&self, object: &mut Map<String, Value>) {
+        let exists = |path: &str| {
+            let mut keys = path.split('.');
+            let first = keys.next().and_then(|it| object.get(it));
+            keys.fold(first, |acc, key| acc?.get(key)).is_some()
+        };
+        if self.unless.is_some_and(exists) {
+            return;
+        }
+        let mut place = &mut Value::Null;
+        let mut keys = self.location.split('.');
+        if let Some(key) = keys.next() {
+            place = object.entry(key).or_insert(Value::Null);
+        }
+        for key in keys {
+            if place.is_null() {
+                *place = Value::Object(Map::new());
+            }
+            let Value::Object(members) = place else {
+                return;
+            };
+            place = members.entry(key).or_insert(Value::Null);
+        }
+        match (self.kind, place, &self.value) {
+            (MutationKind::ModifySet, Value::Array(items), Value::Array(more)) => {
+                for it in more {
+                    if !items.contains(it) {
+                        items.push(it.clone());
+                    }
+                }
+            }
+            (_, place, value) => *place = value.clone(),
         }
     }
 

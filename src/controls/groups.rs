@@ -34,7 +34,7 @@ use super::translate::{Parameters, Translate, id_ranges, parameters, ranges_with
 use super::{Control, FieldError, Semantics, list_of};
 use crate::api::core::{Container, ContainerRef, Pod};
 use crate::api::policy::{GroupStrategy, IdRanges, PodSecurityPolicy, PodSecurityPolicySpec};
-use crate::loss::Direction;
+use crate::loss::LossKind;
 use crate::version::Version;
 
 /// The control `groups`.
@@ -73,6 +73,14 @@ impl Control for Groups {
         }
         res.push(Probe::pod_security("supplementalGroups", json!(groups)));
         res
+    }
+
+    fn places(&self) -> &'static [Place] {
+        &[
+            Place::Containers(&["runAsGroup"]),
+            Place::Pod(&["spec", "securityContext", "supplementalGroups"]),
+            Place::Pod(&["spec", "securityContext", "fsGroup"]),
+        ]
     }
 
     fn fills_in(&self) -> &'static [&'static str] {
@@ -155,8 +163,7 @@ impl Translate for Groups {
         let mut res = Vec::new();
         if let GroupStrategy::MustRunAs(ranges) = &psp.run_as_group {
             let caveat = Caveat {
-                name: "default-on-pod",
-                direction: Direction::Differs,
+                kind: LossKind::DefaultOnPod,
                 why: "the default group is written on the pod, not on each container that has none"
                     .to_owned(),
                 pod: json!({}),

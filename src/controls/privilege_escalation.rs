@@ -50,6 +50,10 @@ impl Control for PrivilegeEscalation {
             .to_vec()
     }
 
+    fn places(&self) -> &'static [Place] {
+        &[Place::Containers(&["allowPrivilegeEscalation"])]
+    }
+
     fn fills_in(&self) -> &'static [&'static str] {
         &["allowPrivilegeEscalation"]
     }

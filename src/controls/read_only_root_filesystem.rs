@@ -46,6 +46,10 @@ impl Control for ReadOnlyRootFilesystem {
             .to_vec()
     }
 
+    fn places(&self) -> &'static [Place] {
+        &[Place::Containers(&["readOnlyRootFilesystem"])]
+    }
+
     fn fills_in(&self) -> &'static [&'static str] {
         &["readOnlyRootFilesystem"]
     }

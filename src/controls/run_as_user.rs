@@ -33,7 +33,7 @@ use super::translate::{Parameters, Translate, id_ranges, parameters, ranges_with
 use super::{Control, FieldError, Semantics, groups::ranges_text};
 use crate::api::core::{Container, ContainerRef, Pod};
 use crate::api::policy::{PodSecurityPolicy, PodSecurityPolicySpec, RunAsUserStrategy};
-use crate::loss::Direction;
+use crate::loss::LossKind;
 use crate::version::Version;
 
 /// The control `run_as_user`.
@@ -83,6 +83,13 @@ impl Control for RunAsUser {
             }
         }
         res
+    }
+
+    fn places(&self) -> &'static [Place] {
+        &[
+            Place::Containers(&["runAsUser"]),
+            Place::Containers(&["runAsNonRoot"]),
+        ]
     }
 
     fn fills_in(&self) -> &'static [&'static str] {
@@ -175,8 +182,7 @@ impl Translate for RunAsUser {
 
     fn defaults(&self, psp: &PodSecurityPolicySpec, _kubernetes: Version) -> Vec<DefaultValue> {
         let caveat = |why: &str| Caveat {
-            name: "default-on-pod",
-            direction: Direction::Differs,
+            kind: LossKind::DefaultOnPod,
             why: why.to_owned(),
             pod: json!({}),
         };

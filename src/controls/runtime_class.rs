@@ -57,6 +57,10 @@ impl Control for RuntimeClass {
             .collect()
     }
 
+    fn places(&self) -> &'static [Place] {
+        &[Place::Pod(&["spec", "runtimeClassName"])]
+    }
+
     fn fills_in(&self) -> &'static [&'static str] {
         &["runtimeClassName"]
     }

@@ -41,10 +41,10 @@ use super::translate::{Parameters, Translate, as_set, has, is_subset, parameters
 use super::{Control, FieldError, Semantics};
 use crate::api::core::{
     Container, DOCKER_DEFAULT, Pod, RUNTIME_DEFAULT, SECCOMP_CONTAINER_PREFIX, SECCOMP_POD,
-    UNCONFINED, seccomp_annotation_for, seccomp_field_for,
+    UNCONFINED, seccomp_field_for,
 };
 use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec};
-use crate::loss::Direction;
+use crate::loss::LossKind;
 use crate::version::Version;
 
 /// The annotation of the policy that names the default, as the field of a default.
@@ -103,6 +103,10 @@ impl Control for Seccomp {
             }
         }
         res
+    }
+
+    fn places(&self) -> &'static [Place] {
+        &[Place::Pod(&["metadata", "annotations", SECCOMP_POD])]
     }
 
     fn fills_in(&self) -> &'static [&'static str] {
@@ -179,8 +183,7 @@ impl Translate for Seccomp {
             }
             if default == DOCKER_DEFAULT {
                 res = res.but(Caveat {
-                    name: "default-by-its-new-name",
-                    direction: Direction::Differs,
+                    kind: LossKind::DefaultByItsNewName,
                     why: "the default is written as a field, to which the API server adds the annotation `runtime/default`, where the plugin wrote `docker/default`".to_owned(),
                     pod: json!({}),
                 });
@@ -192,15 +195,6 @@ impl Translate for Seccomp {
             place: Place::Pod(&["metadata", "annotations", SECCOMP_POD]),
             mutation,
         }]
-    }
-
-    fn is_safe(&self, psp: &PodSecurityPolicySpec, mutation: &Mutation) -> bool {
-        let listed = allowed(psp);
-        let accepts = |profile: &str| {
-            has(&listed, ALL) || has(&listed, profile) || (listed.is_empty() && profile.is_empty())
-        };
-        let profile = seccomp_annotation_for(Some(&mutation.value)).unwrap_or_default();
-        !accepts(&profile) || accepts(&psp.seccomp.default)
     }
 }
 
@@ -224,8 +218,7 @@ fn allowed(psp: &PodSecurityPolicySpec) -> Vec<String> {
 /// What becomes of a pod whose profile is an annotation alone, where the mutator sees no field and writes one.
 fn annotation_alone(profile: &str) -> Caveat {
     Caveat {
-        name: "annotation-alone",
-        direction: Direction::Stricter,
+        kind: LossKind::AnnotationAlone,
         why: "a pod that names another profile by its annotation alone gets the default as its field, and the API server refuses a pod whose annotation and field differ".to_owned(),
         pod: json!({ "metadata": { "annotations": { SECCOMP_POD: profile } } }),
     }

@@ -75,6 +75,10 @@ impl Control for SeLinux {
         res
     }
 
+    fn places(&self) -> &'static [Place] {
+        &[Place::Pod(&["spec", "securityContext", "seLinuxOptions"])]
+    }
+
     fn fills_in(&self) -> &'static [&'static str] {
         &["seLinuxOptions"]
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::defaults::{DefaultValue, Mutation};
+use super::defaults::DefaultValue;
 use crate::api::policy::{ALL, IdRange, IdRanges, PodSecurityPolicySpec};
 use crate::version::Version;
 
@@ -24,15 +24,6 @@ pub trait Translate {
     /// Returns what a policy fills in, and how Gatekeeper writes it on a release of Kubernetes.
     fn defaults(&self, _psp: &PodSecurityPolicySpec, _kubernetes: Version) -> Vec<DefaultValue> {
         Vec::new()
-    }
-
-    /// Returns whether a mutator cannot make the policy accept a pod that it would have refused.
-    ///
-    /// The mutator writes where a pod has nothing, and the plugin would have let the policy write there itself.
-    /// So it is safe where a policy that accepts the mutator's value accepts what it makes of nothing, too.
-    /// An API server stores no policy whose own default it would refuse, but for the profiles of seccomp and AppArmor.
-    fn is_safe(&self, _psp: &PodSecurityPolicySpec, _mutation: &Mutation) -> bool {
-        true
     }
 }
 

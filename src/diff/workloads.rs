@@ -1,16 +1,13 @@
 //! What becomes of the user's pods: admitted before and after, by what, and what explains a difference.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::admission::{AdmissionRequest, Verdict, Violation};
 use crate::diagnostic::Location;
 use crate::input::Workload;
 use crate::loss::{Direction, Loss};
 use crate::psp::{Change, Outcome, PLUGIN, PspAdmission};
-use crate::requests::{OwnPod, own_pod};
+use crate::requests::OwnPod;
 use crate::verify::{Answerers, Answers, explain};
 
 /// What becomes of the pods of a workload.
@@ -64,30 +61,6 @@ impl Treatment {
             _ => None,
         }
     }
-}
-
-/// Returns the workloads whose pods are to be asked for, each with its pod.
-///
-/// What belongs to another workload, of these or of the `others`, is left out: its owner says what is asked for next.
-pub fn pods<'a>(workloads: &'a [Workload], others: &[Workload]) -> Vec<(&'a Workload, OwnPod)> {
-    let known: BTreeSet<(&str, &str, &str)> = workloads
-        .iter()
-        .chain(others)
-        .map(|it| (it.kind.as_str(), it.namespace.as_str(), it.name.as_str()))
-        .collect();
-    workloads
-        .iter()
-        .filter(|it| {
-            owners(&it.object).all(|(kind, name)| !known.contains(&(kind, &it.namespace, name)))
-        })
-        .filter_map(|it| Some((it, own_pod(&it.object)?)))
-        .collect()
-}
-
-fn owners(object: &Value) -> impl Iterator<Item = (&str, &str)> {
-    let owners = object.pointer("/metadata/ownerReferences");
-    let owners = owners.and_then(Value::as_array).into_iter().flatten();
-    owners.filter_map(|it| Some((it.get("kind")?.as_str()?, it.get("name")?.as_str()?)))
 }
 
 /// Asks both about the pods of a workload; `psp` tells more of its answers.

@@ -1,188 +1,192 @@
-//! Which defaults Gatekeeper fills in, and where.
+//! Which defaults Gatekeeper sets, and where: chosen by what they let through.
 //!
-//! A mutator knows the namespace of a pod, and neither its service account nor who creates it.
-//! So a default is filled in where every policy that somebody may use in the namespace fills it in alike: whichever policy the
-//! plugin would have chosen, the pod gets what that one would have written.
+//! A mutator sees namespace, labels and name of a pod, and neither its service account nor who creates it.
+//! For each namespace that set of mutators is taken with which most passes: first the workloads of the input that PSP admits,
+//! unedited; then pods to come, of each service account.
+//! A set that breaks a workload which passes without it is never taken.
+//! Among equals that one is taken whose pods are stored as PSP would have stored them, then the one with fewer mutators.
 //!
-//! Where the service accounts of a namespace differ in that, a default is filled in in the pods with a label that the workloads
-//! of the input share whose service accounts do not differ; see [`labels`](super::labels).
-//!
-//! This never makes an answer looser.
-//! A policy that accepts the pod with the default would have filled in its own, and accepts that as well, because the two differ
-//! in nothing but a value that this policy accepts; see [`Translate::is_safe`](crate::controls::translate::Translate::is_safe).
+//! What is stored is never weaker than a usable PSP accepts, whatever mutators write: the constraint judges after them.
+//! [`candidates`] has what can be chosen, [`items`] the pods, [`score`] judges a set, [`search`] looks for the best, [`aim`] selects
+//! pods where they need different things, [`hindrances`] tells why a default is not set.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use rayon::prelude::*;
 
-use super::PlanOptions;
-use super::candidates::{Candidates, Local};
-use super::labels::{LabelSelector, Labels};
-use crate::api::policy::PodSecurityPolicy;
-use crate::controls::defaults::{Mutation, MutationKind, Place};
-use crate::controls::{CONTROLS, Control};
+use crate::access::Access;
 use crate::diagnostic::Diagnostic;
 use crate::input::Inventory;
-use crate::resolve::Grant;
-use crate::version::Version;
+use crate::plan::bundle::PlanOptions;
+use crate::plan::mutator::{Hindrance, Mutator, Namespaces, PodSelector, UnsetDefault};
+use crate::witness::memo::Memo;
 
-/// A default that Gatekeeper fills in.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Mutator {
-    /// Its name, which says what it writes; the same value has the same name in every run.
-    pub name: String,
-    /// The name of the control.
-    pub control: &'static str,
-    /// The field of the PSPs, such as `spec.fsGroup`, or their annotation.
-    pub field: &'static str,
-    /// What it writes; the caveats are those of single policies, and not here.
-    pub mutation: Mutation,
-    /// Where.
-    pub namespaces: Namespaces,
-    /// In which pods there; in all where it is absent.
-    pub labels: Option<LabelSelector>,
-    /// The PSPs whose default it is, sorted.
-    pub policies: BTreeSet<String>,
-}
+use candidates::{Candidates, fingerprinted};
+use items::{Sources, workloads};
+use score::{Judge, Solution};
 
-/// The namespaces that a mutator acts in.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Namespaces {
-    /// These.
-    Only(BTreeSet<String>),
-    /// All but these, those that will come included.
-    AllBut(BTreeSet<String>),
-}
+mod aim;
+mod candidates;
+mod hindrances;
+mod items;
+mod score;
+mod search;
 
-impl Namespaces {
-    /// Whether the namespace is among them.
-    pub fn contains(&self, namespace: &str) -> bool {
-        match self {
-            Self::Only(names) => names.contains(namespace),
-            Self::AllBut(names) => !names.contains(namespace),
-        }
-    }
-}
-
-/// The mutators, sorted by name, which is the order in which Gatekeeper applies those of a kind.
+/// What was chosen.
 #[derive(Debug, Default)]
-pub(super) struct Mutators {
-    /// Those that act on every pod of their namespaces.
-    pub(super) whole: Vec<Mutator>,
-    /// Those that act on the pods with a label.
-    pub(super) labelled: Vec<Mutator>,
+pub(super) struct Chosen {
+    /// The mutators, sorted by name.
+    pub(super) chosen: Vec<Mutator>,
+    /// The defaults that are not set, sorted.
+    pub(super) unset: Vec<UnsetDefault>,
+    /// What the user should be told.
+    pub(super) diagnostics: Vec<Diagnostic>,
 }
 
-impl Mutators {
-    pub(super) fn into_sorted(self) -> Vec<Mutator> {
-        let mut res = self.whole;
-        res.extend(self.labelled);
-        res.sort_by(|a, b| a.name.cmp(&b.name));
-        res
-    }
-}
-
-/// Plans the mutators.
-pub(super) fn mutators(
-    inventory: &Inventory,
-    grants: &[Grant],
-    options: PlanOptions,
-) -> (Mutators, Vec<Diagnostic>) {
-    let wishes = Wishes::new(inventory, options.kubernetes);
-    let candidates = Candidates::new(inventory, grants);
-    let everywhere = &candidates.everywhere;
-    let common = wishes.wanted(None, everywhere.iter());
-    let elsewhere = wishes.shared(everywhere, common.as_ref(), &Local::default());
-    let labels = Labels::new(inventory, |namespace| {
-        let local = candidates.namespaces.get(namespace);
-        local.is_some_and(|it| !it.accounts.is_empty())
-    });
-    let mut found: BTreeMap<usize, Found<'_>> = BTreeMap::new();
-    let mut labelled: BTreeMap<(usize, LabelSelector), Found<'_>> = BTreeMap::new();
-    for (namespace, local) in &candidates.namespaces {
-        let shared = wishes.shared(everywhere, common.as_ref(), local);
-        for (wish, (selector, policies)) in
-            wishes.labelled(everywhere, namespace, local, &labels, &shared)
-        {
-            let found = labelled.entry((wish, selector)).or_default();
-            found.namespaces.insert(namespace);
-            found.policies.extend(policies);
-        }
-        for wish in shared {
-            let found = found.entry(wish).or_default();
-            found.namespaces.insert(namespace);
-            found.policies.extend(local.policies());
-        }
-    }
-    for wish in &elsewhere {
-        found.entry(*wish).or_default();
-    }
-    let too_many = TooMany::new(&wishes, &found, &elsewhere, options.max_mutators);
-    found.retain(|id, _| elsewhere.contains(id) || !too_many.contains(&wishes, *id));
-    let mutator = |id: usize, found: Found<'_>, namespaces, labels: Option<LabelSelector>| {
-        let wish = wishes.all.get(id)?;
-        let mut policies = found.policies;
-        policies.extend(everywhere);
-        let is_safe = |it: &PodSecurityPolicy| wish.control.is_safe(&it.spec, &wish.mutation);
-        inventory.policies.iter().all(is_safe).then(|| Mutator {
-            name: name(wish.control.name(), &wish.mutation, labels.as_ref()),
-            control: wish.control.name(),
-            field: wish.field,
-            mutation: wish.mutation.clone(),
-            namespaces,
-            labels,
-            policies: policies.into_iter().map(str::to_owned).collect(),
-        })
-    };
-    let only = |it: &Found<'_>| {
-        Namespaces::Only(it.namespaces.iter().map(|it| (*it).to_owned()).collect())
-    };
-    let whole = found.into_iter().filter_map(|(id, found)| {
-        let namespaces = if elsewhere.contains(&id) {
-            let others = candidates
-                .namespaces
-                .keys()
-                .filter(|it| !found.namespaces.contains(*it));
-            Namespaces::AllBut(others.map(|it| (*it).to_owned()).collect())
-        } else {
-            only(&found)
-        };
-        mutator(id, found, namespaces, None)
-    });
-    let mut res = Mutators {
-        whole: whole.collect(),
-        labelled: Vec::new(),
-    };
-    // A mutator costs every pod, whatever its label.
-    if labelled.len() <= options.max_mutators {
-        let labelled = labelled.into_iter().filter_map(|((id, labels), found)| {
-            let namespaces = only(&found);
-            mutator(id, found, namespaces, Some(labels))
-        });
-        res.labelled = labelled.collect();
-    }
-    res.whole.sort_by(|a, b| a.name.cmp(&b.name));
-    res.labelled.sort_by(|a, b| a.name.cmp(&b.name));
-    (res, too_many.diagnostics(options.max_mutators))
-}
-
-/// Where a default is to be filled in.
-#[derive(Default)]
-struct Found<'a> {
-    /// The namespaces, among those that have policies of their own.
-    namespaces: BTreeSet<&'a str>,
-    /// The policies there, besides those of every namespace.
+/// What was found for a namespace.
+#[derive(Clone, Debug, Default)]
+struct Local<'a> {
+    solution: Solution,
+    unset: Vec<UnsetDefault>,
+    /// The policies that pods there can have.
     policies: BTreeSet<&'a str>,
 }
 
-/// The fields, as locations in a pod, of which there are so many values that a mutator for each would slow down every pod.
-///
-/// A mutator cannot look a value up by namespace; see `docs/decisions/0003-few-mutators.md`.
-#[derive(Default)]
-struct TooMany<'a>(BTreeMap<&'static str, Values<'a>>);
+/// Chooses the mutators.
+pub(super) fn choose(inventory: &Inventory, access: &Access<'_>, options: PlanOptions) -> Chosen {
+    if !options.mutators {
+        return Chosen::default();
+    }
+    let candidates = Candidates::new(inventory, options.kubernetes);
+    let workloads = workloads(inventory);
+    let sources = Sources {
+        inventory,
+        access,
+        candidates: &candidates,
+        workloads: &workloads,
+    };
+    let find = |namespace: Option<&str>, start: &Solution| {
+        let memo = Memo::new(options.kubernetes, options.strict_app_armor);
+        local(&sources, &memo, namespace, start)
+    };
+    let elsewhere = find(None, &Solution::new());
+    let named: Vec<&str> = access.named().into_iter().collect();
+    let locals: BTreeMap<&str, Local<'_>> = named
+        .par_iter()
+        .map(|it| (*it, find(Some(it), &elsewhere.solution)))
+        .collect();
+    merge(&candidates, &elsewhere, &locals, options)
+}
 
-/// What namespaces want of a field.
-#[derive(Default)]
+/// Chooses for one namespace; absent stands for all that the input does not name.
+fn local<'a>(
+    sources: &Sources<'_, 'a>,
+    memo: &Memo,
+    namespace: Option<&str>,
+    start: &Solution,
+) -> Local<'a> {
+    let items = sources.items(memo, namespace);
+    let candidates = sources.candidates;
+    let policies: BTreeSet<&str> = items
+        .iter()
+        .flat_map(|it| &it.usable)
+        .map(|it| it.name.as_str())
+        .collect();
+    let used = policies.iter().flat_map(|it| candidates.of(it));
+    let used = used.flat_map(|it| &it.candidates).copied();
+    let used = used.chain(start.iter().map(|(id, _)| *id)).collect();
+    let judge = Judge::new(&items, candidates, used, memo);
+    let base = search::best(&judge, start, None);
+    let solution = aim::refine(&judge, base);
+    Local {
+        unset: hindrances::unset(&judge, sources.access, namespace, &solution),
+        solution,
+        policies,
+    }
+}
+
+/// Puts the mutators of all namespaces together that write the same.
+fn merge(
+    candidates: &Candidates<'_>,
+    elsewhere: &Local<'_>,
+    locals: &BTreeMap<&str, Local<'_>>,
+    options: PlanOptions,
+) -> Chosen {
+    let mut found = BTreeMap::<(usize, PodSelector), BTreeSet<&str>>::new();
+    for (namespace, local) in locals {
+        for key in &local.solution {
+            found.entry(key.clone()).or_default().insert(namespace);
+        }
+    }
+    for key in &elsewhere.solution {
+        found.entry(key.clone()).or_default();
+    }
+    let too_many = too_many(candidates, elsewhere, &found, options.max_mutators);
+    let is_dropped = |id: usize, pods: &PodSelector| {
+        let location = candidates.all.get(id).map(|it| it.mutation.location);
+        !elsewhere.solution.contains(&(id, pods.clone()))
+            && location.is_some_and(|it| too_many.contains_key(it))
+    };
+    let mut chosen = Vec::new();
+    for ((id, pods), namespaces) in found {
+        let Some(candidate) = candidates.all.get(id) else {
+            continue;
+        };
+        if is_dropped(id, &pods) {
+            continue;
+        }
+        let is_elsewhere = elsewhere.solution.contains(&(id, pods.clone()));
+        let reached = namespaces.iter().filter_map(|it| locals.get(it));
+        let reached = reached.chain(is_elsewhere.then_some(elsewhere));
+        let policies = reached.flat_map(|it| &it.policies).copied();
+        let wants = |psp: &&str| {
+            let mut defaults = candidates.of(psp).iter();
+            defaults.any(|it| it.candidates.contains(&id))
+        };
+        let owned = |names: BTreeSet<&str>| names.into_iter().map(str::to_owned).collect();
+        chosen.push(Mutator {
+            name: if pods.is_all() {
+                candidate.name.clone()
+            } else {
+                let name = pods.name.clone().unwrap_or_default();
+                let pods = format!("{} {name}", pods.labels);
+                fingerprinted(candidate.control, &candidate.mutation, &pods)
+            },
+            control: candidate.control,
+            field: candidate.field,
+            mutation: candidate.mutation.clone(),
+            policies: owned(policies.filter(wants).collect()),
+            namespaces: if is_elsewhere {
+                let others = locals.keys().copied();
+                Namespaces::AllBut(owned(
+                    others.filter(|it| !namespaces.contains(it)).collect(),
+                ))
+            } else {
+                Namespaces::Only(owned(namespaces))
+            },
+            pods,
+        });
+    }
+    chosen.sort_by(|a, b| a.name.cmp(&b.name));
+    let locals_unset = locals.values().flat_map(|it| &it.unset);
+    let mut unset: Vec<UnsetDefault> = elsewhere
+        .unset
+        .iter()
+        .chain(locals_unset)
+        .cloned()
+        .collect();
+    unset.extend(dropped(candidates, &too_many, locals));
+    unset.sort();
+    unset.dedup();
+    Chosen {
+        chosen,
+        unset,
+        diagnostics: diagnostics(&too_many, options.max_mutators),
+    }
+}
+
+/// What namespaces want of a field that has too many values.
+#[derive(Debug, Default)]
 struct Values<'a> {
     /// The field of the PSPs.
     field: &'static str,
@@ -191,255 +195,75 @@ struct Values<'a> {
     namespaces: BTreeSet<&'a str>,
 }
 
-impl<'a> TooMany<'a> {
-    fn new(
-        wishes: &Wishes<'a>,
-        found: &BTreeMap<usize, Found<'a>>,
-        elsewhere: &BTreeSet<usize>,
-        most: usize,
-    ) -> Self {
-        let mut res = BTreeMap::<_, Values<'_>>::new();
-        for (id, found) in found.iter().filter(|(id, _)| !elsewhere.contains(*id)) {
-            if let Some(wish) = wishes.all.get(*id) {
-                let values = res.entry(wish.mutation.location).or_default();
-                values.field = wish.field;
-                values.count += 1;
-                values.namespaces.extend(&found.namespaces);
-            }
+/// The fields, as locations in a pod, of which there are so many values that a mutator for each would slow down every pod.
+///
+/// A mutator cannot look a value up by namespace; see `docs/decisions/0003-few-mutators.md`.
+fn too_many<'a>(
+    candidates: &Candidates<'_>,
+    elsewhere: &Local<'_>,
+    found: &BTreeMap<(usize, PodSelector), BTreeSet<&'a str>>,
+    most: usize,
+) -> BTreeMap<&'static str, Values<'a>> {
+    let mut res = BTreeMap::<_, Values<'_>>::new();
+    for (key, namespaces) in found {
+        if let Some(candidate) = candidates.all.get(key.0)
+            && !elsewhere.solution.contains(key)
+        {
+            let values = res.entry(candidate.mutation.location).or_default();
+            values.field = candidate.field;
+            values.count += 1;
+            values.namespaces.extend(namespaces);
         }
-        res.retain(|_, it| it.count > most);
-        Self(res)
     }
-
-    fn contains(&self, wishes: &Wishes<'_>, id: usize) -> bool {
-        let wish = wishes.all.get(id);
-        wish.is_some_and(|it| self.0.contains_key(it.mutation.location))
-    }
-
-    fn diagnostics(&self, most: usize) -> Vec<Diagnostic> {
-        let message = |location: &str, values: &Values<'_>| {
-            format!(
-                "{} namespaces want {} different values of {location}, more than {most}, so that no mutator fills them in and pods without one are refused; `--max-mutators {}` writes a mutator for each",
-                values.namespaces.len(),
-                values.count,
-                values.count
-            )
-        };
-        let all = self.0.iter();
-        all.map(|(location, values)| {
-            Diagnostic::warning("too-many-mutators", message(location, values)).field(values.field)
-        })
-        .collect()
-    }
+    res.retain(|_, it| it.count > most);
+    res
 }
 
-/// What policies want filled in that Gatekeeper can fill in.
-struct Wishes<'a> {
-    all: Vec<Wish>,
-    /// Positions in `all`, by the name of the policy.
-    by_policy: BTreeMap<&'a str, BTreeSet<usize>>,
-    /// What a policy fills in, by its name; with each the position in `all`, if Gatekeeper can fill it in.
-    filled_in: BTreeMap<&'a str, BTreeMap<Filled, Option<usize>>>,
-}
-
-/// A place, and the one item that is added to the list there, if it is a list that is added to.
-type Filled = (Place, Option<String>);
-
-/// The items that a mutation adds to a list, or the one value that it writes.
-fn items(mutation: &Mutation) -> impl Iterator<Item = Option<String>> {
-    match (mutation.kind, &mutation.value) {
-        (MutationKind::ModifySet, Value::Array(items)) => {
-            items.iter().map(|it| Some(it.to_string())).collect()
-        }
-        _ => vec![None],
-    }
-    .into_iter()
-}
-
-struct Wish {
-    control: &'static dyn Control,
-    field: &'static str,
-    mutation: Mutation,
-}
-
-impl<'a> Wishes<'a> {
-    fn new(inventory: &'a Inventory, kubernetes: Version) -> Self {
-        let mut all = Vec::<Wish>::new();
-        let mut known = BTreeMap::new();
-        let mut by_policy = BTreeMap::<_, BTreeSet<_>>::new();
-        let mut filled_in = BTreeMap::<_, BTreeMap<_, _>>::new();
-        for psp in &inventory.policies {
-            for control in CONTROLS {
-                for default in control.defaults(&psp.spec, kubernetes) {
-                    let filled_in = filled_in.entry(psp.name.as_str()).or_default();
-                    let Some(mut mutation) = default.mutation else {
-                        filled_in.insert((default.place, None), None);
-                        continue;
-                    };
-                    mutation.caveats.clear();
-                    let key = (mutation.location, mutation.value.to_string());
-                    let id = *known.entry(key).or_insert(all.len());
-                    filled_in.extend(items(&mutation).map(|it| ((default.place, it), Some(id))));
-                    if id == all.len() {
-                        all.push(Wish {
-                            control: *control,
-                            field: default.field,
-                            mutation,
-                        });
-                    }
-                    by_policy.entry(psp.name.as_str()).or_default().insert(id);
+/// The defaults that are not set because there are too many of them.
+fn dropped(
+    candidates: &Candidates<'_>,
+    too_many: &BTreeMap<&'static str, Values<'_>>,
+    locals: &BTreeMap<&str, Local<'_>>,
+) -> Vec<UnsetDefault> {
+    let mut res = Vec::new();
+    let namespaces = too_many.values().flat_map(|it| &it.namespaces);
+    let namespaces: BTreeSet<&str> = namespaces.copied().collect();
+    for namespace in namespaces {
+        let policies = locals
+            .get(namespace)
+            .into_iter()
+            .flat_map(|it| &it.policies);
+        for psp in policies {
+            for default in candidates.of(psp) {
+                let first = default.candidates.first();
+                let location = first.and_then(|it| candidates.all.get(*it));
+                if location.is_some_and(|it| too_many.contains_key(it.mutation.location)) {
+                    res.push(UnsetDefault {
+                        psp: (*psp).to_owned(),
+                        control: default.control,
+                        field: default.field,
+                        namespace: Some(namespace.to_owned()),
+                        hindrance: Hindrance::TooManyValues,
+                    });
                 }
             }
         }
-        Self {
-            all,
-            by_policy,
-            filled_in,
-        }
-    }
-
-    /// What all of the policies want, and those before them; nothing where there is none.
-    fn wanted<'b>(
-        &self,
-        before: Option<BTreeSet<usize>>,
-        policies: impl Iterator<Item = &'b &'b str>,
-    ) -> Option<BTreeSet<usize>> {
-        let nothing = BTreeSet::new();
-        policies
-            .map(|it| self.by_policy.get(it).unwrap_or(&nothing))
-            .fold(before, |acc, wishes| {
-                Some(acc.map_or_else(|| wishes.clone(), |acc| &acc & wishes))
-            })
-    }
-
-    /// What all of the policies want, if every pod then ends as the plugin would have had it.
-    ///
-    /// `common` is what those of every namespace want.
-    fn shared(
-        &self,
-        everywhere: &BTreeSet<&'a str>,
-        common: Option<&BTreeSet<usize>>,
-        local: &Local<'a>,
-    ) -> BTreeSet<usize> {
-        let nothing = BTreeSet::new();
-        let shared = self.wanted(common.cloned(), local.policies());
-        let shared = shared.unwrap_or_default();
-        if shared.is_empty() {
-            return shared;
-        }
-        let none = BTreeSet::new();
-        let accounts = local.accounts.values().chain([&none]);
-        for own in accounts {
-            let together: BTreeSet<&str> = everywhere
-                .iter()
-                .chain(&local.base)
-                .chain(own)
-                .copied()
-                .collect();
-            if !self.end_alike(&shared, &together) {
-                return nothing;
-            }
-        }
-        shared
-    }
-
-    /// What service accounts want besides what all of the namespace share, with the labels of their workloads and the policies.
-    ///
-    /// Those whose policies are the same are taken together, because their workloads need not differ in labels.
-    fn labelled(
-        &self,
-        everywhere: &BTreeSet<&'a str>,
-        namespace: &str,
-        local: &Local<'a>,
-        labels: &Labels,
-        shared: &BTreeSet<usize>,
-    ) -> Vec<(usize, (LabelSelector, BTreeSet<&'a str>))> {
-        let mut groups = BTreeMap::<_, BTreeSet<&str>>::new();
-        for account in labels.accounts(namespace) {
-            let own = local.own(namespace, account);
-            groups.entry(own).or_default().insert(account);
-        }
-        let mut res = BTreeMap::<_, (BTreeSet<String>, BTreeSet<&str>)>::new();
-        for (own, accounts) in groups {
-            let together = everywhere.iter().chain(&local.base).chain(&own).copied();
-            let together: BTreeSet<&str> = together.collect();
-            let wanted = self.wanted(None, together.iter()).unwrap_or_default();
-            if wanted.is_subset(shared) || !self.end_alike(&wanted, &together) {
-                continue;
-            }
-            let Some(LabelSelector { key, values }) = labels.selector(namespace, &accounts) else {
-                continue;
-            };
-            for wish in wanted.difference(shared) {
-                let found = res.entry((*wish, key.clone())).or_default();
-                found.0.extend(values.iter().cloned());
-                found.1.extend(&together);
-            }
-        }
-        let selected = res.into_iter().map(|((wish, key), (values, policies))| {
-            (wish, (LabelSelector { key, values }, policies))
-        });
-        selected.collect()
-    }
-
-    /// Whether it does not matter by which of the policies a pod is admitted that has what they share.
-    ///
-    /// The plugin takes the first by name that accepts the pod after its defaults; Gatekeeper takes one that accepts it as it is.
-    /// So an earlier one must not fill in what a later one leaves open.
-    fn end_alike(&self, shared: &BTreeSet<usize>, policies: &BTreeSet<&str>) -> bool {
-        let mut earlier = BTreeSet::new();
-        for policy in policies {
-            let own = self.filled_in.get(policy);
-            let is_own = |it: &&Filled| own.is_some_and(|own| own.contains_key(it));
-            if !earlier.iter().all(is_own) {
-                return false;
-            }
-            let not_shared = |id: &Option<usize>| id.is_none_or(|it| !shared.contains(&it));
-            let own = own.into_iter().flatten();
-            earlier.extend(own.filter(|(_, id)| not_shared(id)).map(|(it, _)| it));
-        }
-        true
-    }
-}
-
-/// A name from what is written and in which pods: readable where that is short, else with a fingerprint of it.
-///
-/// With what is appended for a list of containers and for expanded pods, it has the 63 characters at most that Gatekeeper lets it have.
-fn name(control: &str, mutation: &Mutation, labels: Option<&LabelSelector>) -> String {
-    if let Some(labels) = labels {
-        let all = format!("{} {} {labels}", mutation.location, mutation.value);
-        return format!("psp-{control}-{:08x}", fingerprint(&all) >> 32);
-    }
-    let field = mutation.location.rsplit('.').next().unwrap_or_default();
-    let list = match mutation.kind {
-        MutationKind::Assign => String::new(),
-        MutationKind::ModifySet => format!("{control}-"),
-    };
-    let value = match &mutation.value {
-        Value::Array(items) if items.len() == 1 && items.iter().all(Value::is_number) => {
-            items.iter().map(Value::to_string).collect()
-        }
-        value if *value == json!({ "type": "RuntimeDefault" }) => "runtime-default".to_owned(),
-        value @ (Value::Bool(_) | Value::Number(_)) => value.to_string(),
-        value => format!("{:016x}", fingerprint(&value.to_string())),
-    };
-    format!("psp-{list}{}-{value}", kebab_case(field))
-}
-
-fn kebab_case(text: &str) -> String {
-    let mut res = String::new();
-    for it in text.chars() {
-        if it.is_ascii_uppercase() && !res.is_empty() {
-            res.push('-');
-        }
-        res.push(it.to_ascii_lowercase());
     }
     res
 }
 
-/// FNV-1a with 64 bits.
-fn fingerprint(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |acc, it| {
-        (acc ^ u64::from(it)).wrapping_mul(0x0000_0100_0000_01b3)
+fn diagnostics(too_many: &BTreeMap<&'static str, Values<'_>>, most: usize) -> Vec<Diagnostic> {
+    let message = |location: &str, values: &Values<'_>| {
+        format!(
+            "{location}: {} distinct defaults in {} namespaces exceed --max-mutators {most}; no mutator is generated, pods without a value are denied; `--max-mutators {}` generates one for each",
+            values.count,
+            values.namespaces.len(),
+            values.count
+        )
+    };
+    let all = too_many.iter();
+    all.map(|(location, values)| {
+        Diagnostic::warning("too-many-mutators", message(location, values)).field(values.field)
     })
+    .collect()
 }

@@ -326,7 +326,10 @@ impl DifferenceReport<'_> {
                     writeln!(
                         out,
                         "    explained by {} of {}: `{}`: {}",
-                        it.name, it.psp, it.field, it.why
+                        it.name(),
+                        it.psp,
+                        it.field,
+                        it.why
                     )
                 }),
         }

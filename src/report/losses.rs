@@ -9,7 +9,7 @@ use super::count;
 use crate::admission::AdmissionRequest;
 use crate::api::apparmor;
 use crate::controls::CONTROLS;
-use crate::loss::{DIRECTIONS, Direction, Loss};
+use crate::loss::{DIRECTIONS, Direction, Loss, LossKind};
 use crate::version::Version;
 
 /// How many fields of a PodSecurityPolicy are translated how well, each counted once, by the worst that is known of it.
@@ -32,7 +32,7 @@ impl Ledger {
             let worst = losses
                 .iter()
                 .filter(|it| is_about(it, field))
-                .map(|it| it.direction)
+                .map(Loss::direction)
                 .min();
             match worst {
                 // The constraint judges it as the plugin did; it is the API server that takes out what there is to judge.
@@ -61,7 +61,7 @@ impl fmt::Display for Ledger {
 fn is_about(loss: &Loss, field: &str) -> bool {
     match field {
         "seccomp" | "appArmor" => {
-            loss.field.starts_with("metadata.annotations") && loss.control() == field.to_lowercase()
+            loss.field.starts_with("metadata.annotations") && loss.control == field.to_lowercase()
         }
         _ => loss.field.strip_prefix("spec.") == Some(field),
     }
@@ -70,7 +70,7 @@ fn is_about(loss: &Loss, field: &str) -> bool {
 /// The losses of the same name and direction, for people.
 #[derive(Debug, Serialize)]
 pub(super) struct LossSummary<'a> {
-    name: &'a str,
+    name: String,
     pub(super) direction: Direction,
     policies: String,
     fields: String,
@@ -106,7 +106,8 @@ const NO_FIELD: &str = "no mutator can write an annotation whose key has the nam
 
 /// Whether this is a default of AppArmor that no mutator can write, because the release has no field for it.
 pub(super) fn is_for_lack_of_a_field(loss: &Loss, kubernetes: Version) -> bool {
-    loss.name == "apparmor/default-not-set" && kubernetes < apparmor::FIELD_SINCE
+    (loss.control, loss.kind) == ("apparmor", LossKind::DefaultNotSet)
+        && kubernetes < apparmor::FIELD_SINCE
 }
 
 /// How many of them there are of each direction, the worst first.
@@ -119,7 +120,7 @@ pub(super) fn by_direction(losses: &[LossSummary<'_>]) -> Vec<(&'static str, usi
 pub(super) fn loss_summaries(losses: &[Loss], kubernetes: Version) -> Vec<LossSummary<'_>> {
     let mut groups = BTreeMap::<_, Vec<&Loss>>::new();
     for loss in losses {
-        let key = (loss.direction, loss.name.as_str(), loss.why.as_str());
+        let key = (loss.direction(), loss.name(), loss.why.as_str());
         groups.entry(key).or_default().push(loss);
     }
     let all = |losses: &[&Loss], of: fn(&Loss) -> &[String]| {

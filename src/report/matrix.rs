@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::input::Inventory;
-use crate::rbac::{AUTHENTICATED, Granted, SERVICE_ACCOUNTS, SubjectKey};
+use crate::rbac::{AUTHENTICATED, Granted, SERVICE_ACCOUNTS, SubjectKey, service_account_of};
 use crate::resolve::Grant;
 
 /// So many policies have a column each; more are named in a list.
@@ -156,15 +156,12 @@ fn in_words(subject: &SubjectKey, here: Option<&str>) -> String {
                 None => format!("group {name}"),
             }
         }
-        SubjectKey::User(name) => {
-            let account = name.strip_prefix("system:serviceaccount:");
-            match account.and_then(|it| it.split_once(':')) {
-                Some((namespace, account)) if Some(namespace) == here => {
-                    format!("service account {account}")
-                }
-                Some((namespace, account)) => format!("service account {namespace}/{account}"),
-                None => format!("user {name}"),
+        SubjectKey::User(name) => match service_account_of(name) {
+            Some((namespace, account)) if Some(namespace) == here => {
+                format!("service account {account}")
             }
-        }
+            Some((namespace, account)) => format!("service account {namespace}/{account}"),
+            None => format!("user {name}"),
+        },
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::clean_up::shell_word;
 use super::losses::{is_for_lack_of_a_field, some_of};
 use super::{ReportOptions, StageReport};
-use crate::loss::{Direction, Loss};
+use crate::loss::{Loss, LossKind};
 use crate::manifest::Folder;
 use crate::plan::{Bundle, CONSTRAINT_KIND, EnforcementAction};
 use crate::render::layout::{HAND_OVER, HAND_OVER_NAME, Layout, VALUES, flux_name};
@@ -55,7 +55,7 @@ fn step(text: &str, command: impl Into<String>, back: impl Into<String>) -> Step
 }
 
 /// How the output comes into the cluster.
-pub(super) fn steps(bundle: &Bundle, options: ReportOptions<'_>) -> Vec<Step> {
+pub(super) fn steps(bundle: &Bundle, losses: &[Loss], options: ReportOptions<'_>) -> Vec<Step> {
     let template = CONSTRAINT_KIND.to_lowercase();
     let mut look =
         "Look at the files, and at the losses in this report: first at what is looser, then at what is stricter or differs."
@@ -99,8 +99,8 @@ pub(super) fn steps(bundle: &Bundle, options: ReportOptions<'_>) -> Vec<Step> {
         format!("kubectl get {template} -o yaml\nkubectl logs -n gatekeeper-system -l control-plane=controller-manager --prefix | grep violation"),
         "",
     ));
-    let labels = bundle.mutators.iter().filter_map(|it| it.labels.as_ref());
-    let labels: BTreeSet<String> = labels.map(ToString::to_string).collect();
+    let selecting = bundle.mutators.iter().filter(|it| !it.pods.is_all());
+    let labels: BTreeSet<String> = selecting.map(|it| it.pods.to_string()).collect();
     if !labels.is_empty() {
         let labels = some_of(&labels);
         res.push(step(
@@ -109,13 +109,11 @@ pub(super) fn steps(bundle: &Bundle, options: ReportOptions<'_>) -> Vec<Step> {
             "",
         ));
     }
-    let misses_defaults =
-        |it: &Loss| it.direction == Direction::Stricter && it.name.contains("/default-");
-    if bundle.losses.iter().any(misses_defaults) {
+    let misses_defaults = |it: &Loss| it.kind == LossKind::DefaultNotSet && it.reaches_creators;
+    if losses.iter().any(misses_defaults) {
         let mut bake = "Write into the workloads what no mutator fills in: `bake` prints the patches, or edits the manifests with `--pods MANIFESTS --write`.".to_owned();
         let kubernetes = options.kubernetes;
-        if bundle
-            .losses
+        if losses
             .iter()
             .any(|it| is_for_lack_of_a_field(it, kubernetes))
         {

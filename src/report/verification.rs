@@ -62,8 +62,8 @@ impl VerificationReport<'_> {
             };
             let note = format!(
                 "by {} ({}) of {}, {}",
-                loss.name,
-                loss.direction,
+                loss.name(),
+                loss.direction(),
                 loss.policies(),
                 loss.field
             );
@@ -154,7 +154,7 @@ impl VerificationReport<'_> {
         let by_loss = verification.by_loss.iter().filter_map(|(index, times)| {
             let loss = self.losses.get(*index)?;
             Some(json!({
-                "loss": loss.name, "direction": loss.direction, "psp": loss.psp, "field": loss.field,
+                "loss": loss.name(), "direction": loss.direction(), "psp": loss.psp, "field": loss.field,
                 "namespaces": loss.namespaces, "subjects": loss.subjects, "times": times,
             }))
         });
@@ -170,7 +170,7 @@ impl VerificationReport<'_> {
             "unexplained": verification.unexplained,
             "findings": verification.findings.iter().map(finding_json).collect::<Vec<_>>(),
             "recorded": { "agreed": self.recorded_agreed, "differences": self.recorded },
-            "unseen": self.unseen().map(|it| json!({ "loss": it.name, "psp": it.psp })).collect::<Vec<_>>(),
+            "unseen": self.unseen().map(|it| json!({ "loss": it.name(), "psp": it.psp })).collect::<Vec<_>>(),
             "judged": self.judged,
         })
     }

@@ -6,7 +6,7 @@ use super::Foreign;
 use crate::admission::{AdmissionRequest, UserInfo};
 use crate::api::core::Pod;
 use crate::input::Inventory;
-use crate::rbac::{AUTHENTICATED, Granted, SERVICE_ACCOUNTS, SubjectKey};
+use crate::rbac::{AUTHENTICATED, Granted, SERVICE_ACCOUNTS, SubjectKey, service_account_of};
 use crate::resolve::Grant;
 
 /// A namespace that no manifest names.
@@ -62,10 +62,7 @@ impl Person {
     fn of(subject: &SubjectKey, namespaces: &BTreeSet<String>) -> Vec<Self> {
         match subject {
             SubjectKey::User(user) => {
-                let account = user
-                    .strip_prefix("system:serviceaccount:")
-                    .and_then(|it| it.split_once(':'));
-                let Some((namespace, name)) = account else {
+                let Some((namespace, name)) = service_account_of(user) else {
                     return vec![Self::requester(user, &[AUTHENTICATED])];
                 };
                 let own = format!("{SERVICE_ACCOUNTS}:{namespace}");

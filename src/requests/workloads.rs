@@ -1,6 +1,6 @@
 //! The user's own pods, and those of the user's workloads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Map, Value};
@@ -8,7 +8,9 @@ use serde_json::{Map, Value};
 use super::prepare::TOKEN_VOLUME;
 use crate::admission::{AdmissionRequest, UserInfo};
 use crate::api::core::{ContainerList, Pod};
-use crate::rbac::{AUTHENTICATED, service_account_user};
+use crate::api::workload::{self, CONTROLLER_NAMESPACE, REPLICA_SET_CONTROLLER, template_path};
+use crate::input::Workload;
+use crate::rbac::{AUTHENTICATED, authenticated, service_account_user};
 
 /// The annotation in which the plugin recorded the policy that it chose.
 const RECORDED_POLICY: &str = "kubernetes.io/psp";
@@ -73,27 +75,33 @@ pub fn own_pod(object: &Value) -> Option<OwnPod> {
     })
 }
 
-/// Returns where an object of a kind keeps what its pods are made from; empty for a Pod.
-pub fn template_path(kind: &str) -> &'static [&'static str] {
-    match kind {
-        "Pod" => &[],
-        "CronJob" => &["spec", "jobTemplate", "spec", "template"],
-        "PodTemplate" => &["template"],
-        _ => &["spec", "template"],
-    }
+/// Returns the workloads whose pods are asked for, each with its pod.
+///
+/// What belongs to another workload, of these or of the `others`, is left out: its owner's template is asked for instead.
+pub fn own_pods<'a>(workloads: &'a [Workload], others: &[Workload]) -> Vec<(&'a Workload, OwnPod)> {
+    let known: BTreeSet<(&str, &str, &str)> = workloads
+        .iter()
+        .chain(others)
+        .map(|it| (it.kind.as_str(), it.namespace.as_str(), it.name.as_str()))
+        .collect();
+    workloads
+        .iter()
+        .filter(|it| {
+            owners(&it.object).all(|(kind, name)| !known.contains(&(kind, &it.namespace, name)))
+        })
+        .filter_map(|it| Some((it, own_pod(&it.object)?)))
+        .collect()
+}
+
+fn owners(object: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let owners = object.pointer("/metadata/ownerReferences");
+    let owners = owners.and_then(Value::as_array).into_iter().flatten();
+    owners.filter_map(|it| Some((it.get("kind")?.as_str()?, it.get("name")?.as_str()?)))
 }
 
 /// Returns the identity of the controller that makes pods for a kind of object, if one does.
 fn controller(kind: &str) -> Option<UserInfo> {
-    let name = match kind {
-        "Deployment" | "ReplicaSet" => "replicaset-controller",
-        "DaemonSet" => "daemon-set-controller",
-        "StatefulSet" => "statefulset-controller",
-        "Job" | "CronJob" => "job-controller",
-        "ReplicationController" => "replication-controller",
-        _ => return None,
-    };
-    Some(controller_named(name))
+    workload::controller(kind).map(controller_named)
 }
 
 /// Returns who is taken to create a pod: the controller of what it belongs to, the kubelet where that is a node, and else the
@@ -118,13 +126,11 @@ fn known_creator(pod: &Pod) -> Option<UserInfo> {
 }
 
 fn replica_set_controller() -> UserInfo {
-    controller_named("replicaset-controller")
+    controller_named(REPLICA_SET_CONTROLLER)
 }
 
 fn controller_named(name: &str) -> UserInfo {
-    let mut user = service_account_user("kube-system", name);
-    user.groups.push(AUTHENTICATED.to_owned());
-    user
+    authenticated(service_account_user(CONTROLLER_NAMESPACE, name))
 }
 
 fn live(object: &Map<String, Value>) -> OwnPod {

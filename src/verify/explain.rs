@@ -3,14 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{Answerers, Answers, differences};
-use crate::admission::{AdmissionRequest, Verdict};
-use crate::loss::{Direction, Loss};
+use crate::admission::{AdmissionRequest, Operation, Verdict};
+use crate::loss::{Direction, Loss, LossKind};
+use crate::rbac::service_account_of;
 
 /// What stands for every namespace, subject or policy.
 const ALL: &str = "*";
-
-/// How losses are called that are about what a mutator does, whichever policy would admit the pod.
-const IN_THE_WAY: &str = "/default-in-the-way";
 
 /// Returns the positions of the losses that together explain the disagreement, or nothing where something remains.
 ///
@@ -26,7 +24,7 @@ pub fn explain<A: Answerers>(
 ) -> Result<Option<Vec<usize>>, A::Error> {
     let reaching = || {
         let all = losses.iter().enumerate();
-        all.filter(|(_, it)| it.direction == direction && reaches(it, &answers.asked))
+        all.filter(|(_, it)| it.direction() == direction && reaches(it, &answers.asked))
     };
     if reaching().next().is_none() {
         return Ok(None);
@@ -39,27 +37,23 @@ pub fn explain<A: Answerers>(
             Some(vec![index])
         }
         Direction::Harmless => {
-            let Some(reset) = &answers.reset else {
-                return Ok(None);
-            };
-            // Both are asked the same then, and may differ in something else.
-            let more = match reset.direction() {
-                Some(it) => explain(answerers, losses, &reset.asked, reset, it)?,
-                None => Some(Vec::new()),
-            };
-            more.map(|it| reaching().map(|it| it.0).chain(it).collect())
+            // What a policy objected to in the pod as it was sent was set by mutators, or reset by the API server.
+            let is_update = request.operation == Operation::Update;
+            let tried = answerers.tried(request).into_iter();
+            let mut explained = tried.filter_map(|mut tried| {
+                if is_update {
+                    tried.refuses.extend(&tried.fills_in);
+                }
+                by_controls(reaching(), &tried.refuses)
+            });
+            explained.next()
         }
         Direction::Looser => {
             // Gatekeeper overlooks all that some policy refuses.
             let tried = answerers.tried(request);
             tried.into_iter().find_map(|tried| {
                 let of_policy = reaching().filter(|(_, it)| it.is_about(&tried.policy));
-                let used: Vec<_> = of_policy
-                    .filter(|(_, it)| tried.refuses.contains(it.control()))
-                    .collect();
-                let controls: BTreeSet<&str> = used.iter().map(|it| it.1.control()).collect();
-                let whole = tried.refuses.iter().all(|it| controls.contains(it));
-                (whole && !used.is_empty()).then(|| used.iter().map(|it| it.0).collect())
+                by_controls(of_policy, &tried.refuses)
             })
         }
         Direction::Stricter => {
@@ -72,12 +66,15 @@ pub fn explain<A: Answerers>(
             };
             // Either the plugin filled something in and Gatekeeper does not, or its mutators get in the way.
             let by_mutators = answerers.mutators_fill_in(request)?;
-            let used: Vec<_> = reaching()
+            let missing = answerers.missing(request, policy)?;
+            let mut used: Vec<_> = reaching()
                 .filter(|(_, it)| {
-                    let (control, of_policy) = (it.control(), it.is_about(policy));
-                    let of_mutators = of_policy || it.name.ends_with(IN_THE_WAY);
-                    of_policy && chosen.fills_in.contains(control)
-                        || of_mutators && by_mutators.contains(control)
+                    let of_policy = it.is_about(policy);
+                    let of_mutators = of_policy || it.kind == LossKind::DefaultInTheWay;
+                    of_policy
+                        && chosen.fills_in.contains(it.control)
+                        && missing.contains(it.field.as_str())
+                        || of_mutators && by_mutators.contains(it.control)
                 })
                 .collect();
             if used.is_empty() {
@@ -87,9 +84,24 @@ pub fn explain<A: Answerers>(
             let Verdict::Admitted { pod } = &answers.psp else {
                 return Ok(None);
             };
-            let controls = used.iter().map(|it| it.1.control()).collect();
-            let admitted = answerers.admits_with(request, pod, &controls)?;
-            admitted.then(|| used.iter().map(|it| it.0).collect())
+            let mut controls: BTreeSet<&str> = used.iter().map(|it| it.1.control).collect();
+            if answerers.admits_with(request, pod, &controls)? {
+                // What makes no difference is no cause.
+                for control in controls.clone() {
+                    let others: BTreeSet<&str> = controls
+                        .iter()
+                        .copied()
+                        .filter(|it| *it != control)
+                        .collect();
+                    if answerers.admits_with(request, pod, &others)? {
+                        controls = others;
+                    }
+                }
+                used.retain(|it| controls.contains(it.1.control));
+                Some(used.iter().map(|it| it.0).collect())
+            } else {
+                None
+            }
         }
         Direction::Differs => {
             let (Some(policy), Some((psp, gatekeeper))) = (&answers.policy, answers.pods()) else {
@@ -99,7 +111,7 @@ pub fn explain<A: Answerers>(
             for difference in differences(psp, gatekeeper) {
                 let control = answerers.control_of(&difference.path);
                 // Best one that speaks of the policy; what mutators do to pods that they were not made for has no policy.
-                let by = reaching().filter(|(_, it)| Some(it.control()) == control);
+                let by = reaching().filter(|(_, it)| Some(it.control) == control);
                 match by.min_by_key(|(_, it)| !it.is_about(policy)) {
                     Some((index, _)) => used.insert(index),
                     None => return Ok(None),
@@ -112,6 +124,19 @@ pub fn explain<A: Answerers>(
         Some(used) if answerers.is_as_declared(answers)? => Ok(Some(used)),
         _ => Ok(None),
     }
+}
+
+/// The positions of the losses that are about these controls, if they are about all of them.
+fn by_controls<'a>(
+    losses: impl Iterator<Item = (usize, &'a Loss)>,
+    controls: &BTreeSet<&'static str>,
+) -> Option<Vec<usize>> {
+    let used: Vec<_> = losses
+        .filter(|(_, it)| controls.contains(it.control))
+        .collect();
+    let known: BTreeSet<&str> = used.iter().map(|(_, it)| it.control).collect();
+    let is_whole = !used.is_empty() && controls.iter().all(|it| known.contains(it));
+    is_whole.then(|| used.into_iter().map(|(index, _)| index).collect())
 }
 
 /// Whether the request is among those that the loss speaks of.
@@ -127,8 +152,7 @@ fn subjects(request: &AdmissionRequest) -> Vec<String> {
     let user = &request.user_info;
     let mut res: Vec<String> = user.groups.iter().map(|it| format!("Group {it}")).collect();
     res.push(format!("User {}", user.username));
-    let account = user.username.strip_prefix("system:serviceaccount:");
-    if let Some((namespace, name)) = account.and_then(|it| it.split_once(':')) {
+    if let Some((namespace, name)) = service_account_of(&user.username) {
         res.push(format!("ServiceAccount {namespace}/{name}"));
     }
     let name = request.pod.service_account_name();

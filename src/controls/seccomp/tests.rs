@@ -248,28 +248,3 @@ fn the_default_is_written_as_a_field() {
     }
     check_defaults(&Seccomp, &profiles(Some("*"), ""), (1, 24), &[]);
 }
-
-#[test]
-fn a_mutator_is_safe_unless_the_policy_allows_its_value_and_not_its_own_default() {
-    let value = json!({ "type": "Unconfined" });
-    let mutation = Mutation::on_pod("securityContext.seccompProfile", value);
-    for (allowed, default, safe) in [
-        (None, "", true),
-        (None, "runtime/default", true),
-        (Some("*"), "", true),
-        (Some("*"), "runtime/default", true),
-        (Some("runtime/default"), "", true),
-        (Some("unconfined"), "", false),
-        (Some("unconfined"), "runtime/default", false),
-        (Some("unconfined,runtime/default"), "runtime/default", true),
-        (Some("unconfined"), "unconfined", true),
-        (Some("unconfined,"), "", true),
-    ] {
-        let psp = profiles(allowed, default);
-        let told = (allowed, default);
-        assert_eq!(Seccomp.is_safe(&psp.spec, &mutation), safe, "{told:?}");
-    }
-    let none = Mutation::on_pod("securityContext.seccompProfile", json!({}));
-    assert!(Seccomp.is_safe(&profiles(None, "").spec, &none));
-    assert!(!Seccomp.is_safe(&profiles(None, "unconfined").spec, &none));
-}

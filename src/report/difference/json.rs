@@ -55,7 +55,7 @@ impl DifferenceReport<'_> {
         let losses = treatment.explained_by.as_ref().map(|positions| {
             let losses = positions.iter().filter_map(|it| self.losses.get(*it));
             let losses = losses.map(
-                |it| json!({ "name": it.name, "psp": it.psp, "field": it.field, "why": it.why }),
+                |it| json!({ "name": it.name(), "psp": it.psp, "field": it.field, "why": it.why }),
             );
             losses.collect::<Vec<_>>()
         });

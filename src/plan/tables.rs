@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::controls::translate::Parameters;
 
 /// The fewest policies that are worth a table.
-pub(super) const FEWEST: usize = 8;
+pub const FEWEST: usize = 8;
 
 /// Policies that are alike but for some values.
 #[derive(Clone, Debug, PartialEq)]
@@ -170,7 +170,7 @@ fn open_leaves<'a>(acc: &mut Vec<&'a Value>, key: &str, value: &'a Value) {
 }
 
 /// The policy with its open leaves left out: the same text for all that may be a family.
-pub(super) fn outline(parameters: &Parameters) -> String {
+pub fn outline(parameters: &Parameters) -> String {
     fn closed(key: &str, value: &Value) -> Value {
         match value {
             Value::Array(items) => items.iter().map(|it| closed(key, it)).collect(),

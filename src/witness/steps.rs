@@ -2,26 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::asked::{self, Asked};
-use super::unlike::Unlike;
-use super::witness;
+use super::boundaries::Boundaries;
+use super::budget::{MOST_PODS, MOST_STEPS};
+use super::memo::{self, Memo};
+use super::{reshape, samples};
 use crate::api::core::Pod;
 use crate::api::policy::PodSecurityPolicy;
-use crate::api::validation;
 use crate::controls::defaults::{Mutation, Place};
 use crate::controls::probe::Probe;
 use crate::controls::{CONTROLS, Control};
 use crate::psp::{is_valid, mutate_pod};
 
-/// So many pods are looked at in a search.
-const MOST_PODS: usize = 128;
-
-/// So many pods are made of one for each control.
-const MOST_STEPS: usize = 3;
-
 /// What Gatekeeper is to do with the pod.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Wanted<'a> {
+pub enum Wanted<'a> {
     /// No policy accepts it as the mutators leave it.
     Refused,
     /// This policy accepts it as the mutators leave it.
@@ -29,16 +23,20 @@ pub(super) enum Wanted<'a> {
 }
 
 /// A search for pods that the plugin admits by a policy with what it fills in.
-pub(super) struct Directed<'s> {
-    pub(super) unlike: &'s Unlike,
-    pub(super) asked: &'s Asked,
-    pub(super) psp: &'s PodSecurityPolicy,
+#[derive(Debug)]
+pub struct Steps<'s> {
+    /// What is known of the boundaries between policies.
+    pub boundaries: &'s Boundaries,
+    /// What policies decide.
+    pub memo: &'s Memo,
+    /// The policy that PSP is to admit the pod by.
+    pub psp: &'s PodSecurityPolicy,
     /// All that may be used, by name.
-    pub(super) usable: &'s [&'s PodSecurityPolicy],
+    pub usable: &'s [&'s PodSecurityPolicy],
     /// What mutators do to the pod.
-    pub(super) mutations: Vec<&'s Mutation>,
+    pub mutations: Vec<&'s Mutation>,
     /// Where the policy fills something in, and pods are sought that show it.
-    pub(super) places: &'s [Place],
+    pub places: &'s [Place],
 }
 
 /// A pod on the way.
@@ -70,16 +68,16 @@ enum What {
     Refuses,
 }
 
-impl<'s> Directed<'s> {
+impl<'s> Steps<'s> {
     /// Pods that are as wanted, each with a place where what the policy fills in is not what mutators leave there.
-    pub(super) fn pods(&self, from: Pod, wanted: Wanted<'s>) -> Vec<(Place, Pod)> {
+    pub fn pods(&self, from: Pod, wanted: Wanted<'s>) -> Vec<(Place, Pod)> {
         let mut res = Vec::new();
         let mut sought = self.places.to_vec();
         let mut ways = BTreeMap::new();
         let mut seen = BTreeSet::new();
         let mut steps = Vec::new();
         let mut add = |steps: &mut Vec<Step<'s>>, pod: Pod| {
-            if seen.len() < MOST_PODS && seen.insert(asked::hash(&pod)) {
+            if seen.len() < MOST_PODS && seen.insert(memo::hash(&pod)) {
                 steps.extend(self.step(pod, wanted));
             }
         };
@@ -112,14 +110,14 @@ impl<'s> Directed<'s> {
                     .clone()
             };
             for probe in probes {
-                add(&mut steps, witness::probe(&step.pod, &probe));
+                add(&mut steps, samples::probe(&step.pod, &probe));
             }
         }
         res
     }
 
     fn mutated(&self, pod: &Pod) -> Pod {
-        witness::mutated(pod, self.mutations.iter().copied())
+        reshape::mutated(pod, &self.mutations)
     }
 
     /// How far the pod is from what is wanted; nothing if the policy does not accept it, or fills nothing in.
@@ -128,12 +126,12 @@ impl<'s> Directed<'s> {
         if filled == pod || !is_valid(self.psp, &filled) {
             return None;
         }
-        let (before, after) = (witness::admitted(self.psp, &pod), self.mutated(&pod));
+        let (before, after) = (reshape::admitted(self.psp, &pod), self.mutated(&pod));
         let places = self.places.iter().copied();
         let differs_at: Vec<_> = places
-            .filter(|it| witness::at(&before, *it) != witness::at(&after, *it))
+            .filter(|it| reshape::at(&before, *it) != reshape::at(&after, *it))
             .collect();
-        if differs_at.is_empty() || validation::refusal(&before).is_some() {
+        if differs_at.is_empty() || self.memo.is_undecided(&before) {
             return None;
         }
         let hindrance = |what| move |psp| Hindrance { what, psp };
@@ -151,7 +149,7 @@ impl<'s> Directed<'s> {
         match wanted {
             Wanted::Refused => {
                 let all = self.usable.iter().copied();
-                let accepting = all.filter(|it| self.asked.accept(&[it], &after));
+                let accepting = all.filter(|it| self.memo.accept(&[it], &after));
                 hindrances.extend(accepting.map(hindrance(What::Accepts)));
             }
             Wanted::AcceptedBy(psp) => {
@@ -183,8 +181,8 @@ impl<'s> Directed<'s> {
         let is_wanted = |it: &Pod| nearest.is_none_or(|(psp, known)| objections(psp, it) <= known);
         let Hindrance { what, psp } = hindrance;
         if what == What::IsChosen {
-            let ways = self.unlike.boundary(self.psp, psp, control);
-            let ways = ways.iter().filter(|it| is_wanted(&witness::probe(pod, it)));
+            let ways = self.boundaries.boundary(self.psp, psp, control);
+            let ways = ways.iter().filter(|it| is_wanted(&samples::probe(pod, it)));
             return ways.take(MOST_STEPS).cloned().collect();
         }
         let own = objections(psp, pod);
@@ -195,8 +193,8 @@ impl<'s> Directed<'s> {
         let probes = [psp, self.psp].into_iter();
         let probes = probes.flat_map(|it| control.probes(&it.spec));
         let ways = probes.filter(|it| {
-            let pod = witness::probe(pod, it);
-            witness::is_accepted_under(self.psp, control, &pod) && is_way(&pod) && is_wanted(&pod)
+            let pod = samples::probe(pod, it);
+            samples::is_accepted_under(self.psp, control, &pod) && is_way(&pod) && is_wanted(&pod)
         });
         ways.take(MOST_STEPS).collect()
     }
@@ -205,7 +203,7 @@ impl<'s> Directed<'s> {
     fn is_without(&self, pod: &Pod, hindrance: Hindrance<'s>, control: &dyn Control) -> bool {
         let Hindrance { what, psp } = hindrance;
         match what {
-            What::IsChosen => !witness::is_accepted_under(psp, control, pod),
+            What::IsChosen => !samples::is_accepted_under(psp, control, pod),
             What::Accepts => !leaves(psp, control, &self.mutated(pod)),
             What::Refuses => leaves(psp, control, &self.mutated(pod)),
         }
