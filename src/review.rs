@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::admission::{AdmissionRequest, Operation, UserInfo};
 use crate::api::core::Pod;
-use crate::api::validation;
+use crate::api::validation::{self, OF_PSP};
 use crate::gatekeeper::{ConstraintViolation, GatekeeperAdmission, ReviewError};
 use crate::input::Inventory;
 use crate::loss::Loss;
@@ -111,10 +111,12 @@ pub fn review(
         .filter(|_| refused.is_none());
     // What does not pass, or is no new pod, is not looked at.
     let is_new = request.operation == Operation::Create && request.subresource.is_empty();
-    let refusal = |passes: bool, pod: &Pod| validation::refusal(pod).filter(|_| passes && is_new);
+    let refusal = |passes: bool, pod: &Pod, kubernetes| {
+        validation::refusal(pod, kubernetes).filter(|_| passes && is_new)
+    };
     let psp_answer = PspAnswer {
         allowed: answer.is_allowed(),
-        api_server: refusal(answer.is_allowed(), &answer.pod),
+        api_server: refusal(answer.is_allowed(), &answer.pod, OF_PSP),
         policy: accepted.unwrap_or_default().to_owned(),
         message: refused.unwrap_or_default().to_owned(),
         trials: psp.trials(&request),
@@ -129,7 +131,7 @@ pub fn review(
         psp: psp_answer,
         gatekeeper: GatekeeperAnswer {
             allowed: answer.allowed,
-            api_server: refusal(answer.allowed, &answer.pod),
+            api_server: refusal(answer.allowed, &answer.pod, gatekeeper.kubernetes()),
             pod: answer.pod,
             violations: answer.violations,
             error: answer.error,

@@ -10,9 +10,15 @@ use super::core::{
     Container, Pod, SECCOMP_CONTAINER_PREFIX, SECCOMP_POD, seccomp_annotation_for,
     seccomp_field_for, strings,
 };
+use crate::version::Version;
 
-/// Returns why an API server refuses the pod: the first path and reason, if there is any.
-pub fn refusal(pod: &Pod) -> Option<String> {
+/// The release whose API server stored what the PSP admission controller made of a pod: the last one that has the controller.
+pub const OF_PSP: Version = Version::new(1, 24);
+
+/// Returns why an API server of that release refuses the pod: the first path and reason, if there is any.
+///
+/// All releases refuse the same so far.
+pub fn refusal(pod: &Pod, _kubernetes: Version) -> Option<String> {
     let of_containers = pod.containers().find_map(|it| {
         let reason = gains_privileges(&it)?;
         Some(format!(
@@ -80,7 +86,7 @@ mod tests {
             },
         });
         let pod: Pod = serde_json::from_value(pod).unwrap();
-        let actual = refusal(&pod);
+        let actual = refusal(&pod, OF_PSP);
         assert_eq!(
             actual.as_deref().map(|it| it.split(": ").next().unwrap()),
             expected,

@@ -9,7 +9,7 @@ use crate::api::apparmor;
 use crate::api::core::{Pod, strings};
 use crate::api::policy::PodSecurityPolicy;
 use crate::api::seccomp;
-use crate::api::validation;
+use crate::api::validation::{self, OF_PSP};
 use crate::controls::{CONTROLS, Control};
 use crate::gatekeeper::{
     self, ConstraintViolation, EnforcementAction, GatekeeperAdmission, ReviewError,
@@ -128,7 +128,7 @@ impl Both<'_> {
                 return Ok((Verdict::Forbidden { violations }, None));
             }
         }
-        if let Some(verdict) = unless_stored(asked, &pod) {
+        if let Some(verdict) = unless_stored(asked, &pod, OF_PSP) {
             return Ok((verdict, policy));
         }
         let pod = self.stored(asked, pod)?;
@@ -166,7 +166,7 @@ impl Both<'_> {
             pod
         })?;
         if error.is_none() && self.admits(&violations) {
-            if let Some(verdict) = unless_stored(asked, &pod) {
+            if let Some(verdict) = unless_stored(asked, &pod, gatekeeper.kubernetes()) {
                 return Ok(verdict);
             }
             let pod = self.stored(asked, pod)?;
@@ -216,7 +216,7 @@ impl Answerers for Both<'_> {
         self.between(&asked, &mut as_sent);
         if self.read(&asked).is_err()
             || !asked.old_pod.as_ref().is_none_or(is_stored)
-            || unless_stored(&asked, &as_sent).is_some()
+            || unless_stored(&asked, &as_sent, self.gatekeeper.kubernetes()).is_some()
         {
             return Ok(None);
         }
@@ -284,7 +284,7 @@ impl Answerers for Both<'_> {
         };
         let mut pod = taking(&mutated.pod, pod, of_these);
         self.between(&asked, &mut pod);
-        if unless_stored(&asked, &pod).is_some() {
+        if unless_stored(&asked, &pod, self.gatekeeper.kubernetes()).is_some() {
             return Ok(false);
         }
         let violations = self.gatekeeper.validate(&AdmissionRequest { pod, ..asked });
@@ -321,10 +321,10 @@ fn unless_refused<T>(res: Result<T, ReviewError>) -> Result<Option<T>, ReviewErr
     }
 }
 
-/// The answer where the API server refuses a new pod for what admission made of it.
-fn unless_stored(asked: &AdmissionRequest, pod: &Pod) -> Option<Verdict> {
+/// The answer where the API server of that release refuses a new pod for what admission made of it.
+fn unless_stored(asked: &AdmissionRequest, pod: &Pod, kubernetes: Version) -> Option<Verdict> {
     let is_new = asked.operation == Operation::Create && asked.subresource.is_empty();
-    let message = validation::refusal(pod).filter(|_| is_new)?;
+    let message = validation::refusal(pod, kubernetes).filter(|_| is_new)?;
     let by = API_SERVER.to_owned();
     let violations = vec![Violation { by, message }];
     Some(Verdict::Forbidden { violations })

@@ -12,7 +12,7 @@ use super::usage::{Identity, Usage, subject_text};
 use super::witness;
 use crate::api::core::Pod;
 use crate::api::policy::PodSecurityPolicy;
-use crate::api::validation;
+use crate::api::validation::{self, OF_PSP};
 use crate::controls::defaults::DefaultValue;
 use crate::input::Inventory;
 use crate::loss::Direction;
@@ -91,7 +91,7 @@ fn shown<'a>(
         };
         let before = witness::admitted(psp, &pod);
         let after = witness::mutated(&pod, here.iter().map(|it| &it.mutation));
-        if validation::refusal(&before).is_some() || asked.accept(usable, &after) {
+        if validation::refusal(&before, OF_PSP).is_some() || asked.accept(usable, &after) {
             continue;
         }
         for (control, DefaultValue { field, place, .. }) in defaults(psp, kubernetes) {

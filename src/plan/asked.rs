@@ -8,10 +8,12 @@ use crate::api::core::Pod;
 use crate::api::policy::PodSecurityPolicy;
 use crate::api::validation;
 use crate::psp::{is_valid, mutate_pod};
+use crate::version::Version;
 
 /// The answers, as far as they are known.
-#[derive(Default)]
 pub(super) struct Asked {
+    /// The release that Gatekeeper runs on.
+    kubernetes: Version,
     /// By the hashes of the policy's name and of the pod.
     answers: RefCell<BTreeMap<(u64, u64), Answer>>,
 }
@@ -26,6 +28,14 @@ struct Answer {
 }
 
 impl Asked {
+    /// Knows no answer yet.
+    pub(super) fn new(kubernetes: Version) -> Self {
+        Self {
+            kubernetes,
+            answers: RefCell::default(),
+        }
+    }
+
     /// The policy that the plugin chooses for a new pod among those usable, given by name, and whether it fills anything in.
     pub(super) fn choice<'a>(
         &self,
@@ -63,7 +73,7 @@ impl Asked {
             let Answer { fills_in, is_valid } = self.answer(it, number, pod);
             is_valid && !fills_in
         };
-        usable.iter().any(accepts) && validation::refusal(pod).is_none()
+        usable.iter().any(accepts) && validation::refusal(pod, self.kubernetes).is_none()
     }
 
     fn known(&self, psp: &PodSecurityPolicy, number: u64) -> Option<Answer> {

@@ -62,7 +62,7 @@ pub(super) fn losses(
     }
     let is_large = inventory.policies.len() > MOST_ASKED;
     let whole = Acting::new(mutators.whole.iter().collect());
-    let memory = Memory::default();
+    let memory = Memory::new(kubernetes);
     let mut res = Vec::new();
     for (subjects, scopes) in bystanders(inventory, grants) {
         let search = Search {
@@ -192,13 +192,23 @@ type AllShown<'a> = BTreeMap<(&'static str, What), Shown<'a>>;
 type Known<'a> = BTreeMap<(Vec<&'a str>, Vec<&'a str>), AllShown<'a>>;
 
 /// What is known from one search to the next.
-#[derive(Default)]
 struct Memory<'a> {
     shown: RefCell<Known<'a>>,
     /// Pods made of one, by a hash of that and of what else it takes.
     derived: RefCell<BTreeMap<u64, Rc<[Pod]>>>,
     asked: Asked,
     unlike: Unlike,
+}
+
+impl Memory<'_> {
+    fn new(kubernetes: Version) -> Self {
+        Self {
+            shown: RefCell::default(),
+            derived: RefCell::default(),
+            asked: Asked::new(kubernetes),
+            unlike: Unlike::default(),
+        }
+    }
 }
 
 /// A request, and the policy by which the plugin admits it.

@@ -7,7 +7,7 @@ use super::unlike::Unlike;
 use super::witness;
 use crate::api::core::Pod;
 use crate::api::policy::PodSecurityPolicy;
-use crate::api::validation;
+use crate::api::validation::{self, OF_PSP};
 use crate::controls::defaults::{Mutation, Place};
 use crate::controls::probe::Probe;
 use crate::controls::{CONTROLS, Control};
@@ -133,7 +133,7 @@ impl<'s> Directed<'s> {
         let differs_at: Vec<_> = places
             .filter(|it| witness::at(&before, *it) != witness::at(&after, *it))
             .collect();
-        if differs_at.is_empty() || validation::refusal(&before).is_some() {
+        if differs_at.is_empty() || validation::refusal(&before, OF_PSP).is_some() {
             return None;
         }
         let hindrance = |what| move |psp| Hindrance { what, psp };

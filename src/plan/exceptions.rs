@@ -10,6 +10,7 @@ use super::mutators::{Mutator, Namespaces};
 use super::usage::{Identity, Usage, subject_text};
 use super::witness;
 use crate::admission::{AdmissionRequest, Operation};
+use crate::api::validation::OF_PSP;
 use crate::input::Inventory;
 use crate::loss::{Direction, Loss};
 use crate::psp::strategy::keeps_proc_mount;
@@ -45,7 +46,7 @@ pub(super) fn is_gatekeeper(username: &str) -> bool {
 
 /// Tells of new pods that Gatekeeper's webhooks let pass as they are.
 pub(super) fn unasked(inventory: &Inventory, grants: &[Grant], usage: &Usage<'_>) -> Vec<Loss> {
-    let asked = Asked::default();
+    let asked = Asked::new(OF_PSP);
     let ignored: Vec<&str> = ignored_namespaces(inventory).collect();
     let mut subjects: BTreeSet<&SubjectKey> = grants.iter().map(|it| &it.subject).collect();
     let everybody = SubjectKey::Group(AUTHENTICATED.to_owned());
@@ -142,7 +143,7 @@ pub(super) fn reset(
     if keeps_proc_mount(inventory.keeps_proc_mount(), kubernetes) {
         return None;
     }
-    let asked = Asked::default();
+    let asked = Asked::new(kubernetes);
     let witness = grants.iter().find_map(|it| {
         let namespace = it.namespace.as_deref().unwrap_or(ANYWHERE);
         let identity = Identity::of(&it.subject, namespace);

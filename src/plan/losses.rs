@@ -54,7 +54,7 @@ pub(super) fn losses(
     let labelled: Vec<_> = mutators.labelled.iter().map(keyed).collect();
     let acting = [all, &mutators.labelled].map(|it| Acting::new(it.iter().collect()));
     let unlike = Unlike::default();
-    let asked = Asked::default();
+    let asked = Asked::new(kubernetes);
     let mut of_many = BTreeMap::new();
     let administrators = if inventory.policies.len() <= MOST_FOR_ADMINISTRATORS {
         usage.administrators()

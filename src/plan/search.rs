@@ -17,7 +17,7 @@ use super::witness;
 use crate::admission::AdmissionRequest;
 use crate::api::core::{Pod, RUNTIME_DEFAULT, SECCOMP_POD, UNCONFINED, seccomp_field_for};
 use crate::api::policy::PodSecurityPolicy;
-use crate::api::validation;
+use crate::api::validation::{self, OF_PSP};
 use crate::controls::defaults::{Mutation, Place};
 use crate::rbac::SubjectKey;
 
@@ -139,7 +139,8 @@ impl Search<'_, '_> {
                 && witness::at(&before, self.place) != witness::at(&after, self.place)
                 && !self.asked.accept(&at.usable, &after)
         };
-        let shows = validation::refusal(&before).is_none() && (!with.is_empty() || is_refused());
+        let is_stored = validation::refusal(&before, OF_PSP).is_none();
+        let shows = is_stored && (!with.is_empty() || is_refused());
         shows.then(|| witness::request(&at.identity, at.namespace, pod))
     }
 
