@@ -112,7 +112,8 @@ pub fn review(
     // What does not pass, or is no new pod, is not looked at.
     let is_new = request.operation == Operation::Create && request.subresource.is_empty();
     let refusal = |passes: bool, pod: &Pod, kubernetes| {
-        validation::refusal(pod, kubernetes).filter(|_| passes && is_new)
+        let refusal = validation::refusal(pod, kubernetes).filter(|_| passes && is_new);
+        refusal.map(|it| it.to_string())
     };
     let psp_answer = PspAnswer {
         allowed: answer.is_allowed(),

@@ -324,7 +324,9 @@ fn unless_refused<T>(res: Result<T, ReviewError>) -> Result<Option<T>, ReviewErr
 /// The answer where the API server of that release refuses a new pod for what admission made of it.
 fn unless_stored(asked: &AdmissionRequest, pod: &Pod, kubernetes: Version) -> Option<Verdict> {
     let is_new = asked.operation == Operation::Create && asked.subresource.is_empty();
-    let message = validation::refusal(pod, kubernetes).filter(|_| is_new)?;
+    let message = validation::refusal(pod, kubernetes)
+        .filter(|_| is_new)?
+        .to_string();
     let by = API_SERVER.to_owned();
     let violations = vec![Violation { by, message }];
     Some(Verdict::Forbidden { violations })
