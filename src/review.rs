@@ -36,7 +36,9 @@ pub struct PspAnswer {
     pub message: String,
     /// The pod after both phases.
     pub pod: Pod,
-    /// Why the API server refuses the pod that the plugin let pass, for what was filled in; absent where it does not.
+    /// Why an API server of Kubernetes 1.24 refuses the pod that the plugin let pass, in its words; absent where it does not.
+    ///
+    /// Then nobody decides: no policy forbids the pod, and it is not stored.
     #[serde(rename = "apiServer", skip_serializing_if = "Option::is_none")]
     pub api_server: Option<String>,
     /// Each usable policy, in the order tried.
@@ -56,7 +58,7 @@ pub struct GatekeeperAnswer {
     /// The error that the request is refused with, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Why the API server refuses the pod that Gatekeeper let pass, for what mutators made of it; absent where it does not.
+    /// Why the API server under Gatekeeper refuses the pod that Gatekeeper let pass, in its words; absent where it does not.
     #[serde(rename = "apiServer", skip_serializing_if = "Option::is_none")]
     pub api_server: Option<String>,
 }
@@ -65,6 +67,7 @@ impl Review {
     /// Whether both say the same to the letter; what they say otherwise may still mean the same.
     pub fn is_equal(&self) -> bool {
         self.psp.allowed == self.gatekeeper.allowed
+            && self.psp.api_server.is_some() == self.gatekeeper.api_server.is_some()
             && (!self.psp.allowed || self.psp.pod == self.gatekeeper.pod)
     }
 

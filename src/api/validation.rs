@@ -28,6 +28,9 @@ mod profiles;
 /// The release whose API server stored what the PSP admission controller made of a pod: the last one that has the controller.
 pub const OF_PSP: Version = Version::new(1, 24);
 
+/// Who refuses a pod that neither side forbids, where a verdict names who does.
+pub const API_SERVER: &str = "API server";
+
 /// Why an API server refuses a pod, printed in its words: `spec.hostPID: Forbidden: cannot be set for a windows pod`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
