@@ -219,6 +219,8 @@ fn an_annotation_and_its_field_say_the_same() {
         ("localhost/a", localhost("a"), None, None),
         ("localhost/a", localhost("b"), wrong_name, wrong_name),
         ("localhost/a", ty("RuntimeDefault"), wrong_type, wrong_type),
+        ("localhost/a", ty("Unconfined"), wrong_type, wrong_type),
+        ("unconfined", localhost("a"), wrong_type, wrong_type),
         ("localhost/a", json!(null), None, None),
     ] {
         let told = |of: &str, path: &str, wrong: Option<&str>| {
