@@ -4,6 +4,9 @@
 //! What the policy that admits it would write becomes a strategic-merge patch of the template that the pod is made from.
 //! Then the patched workload is asked for again: PSP must admit its pod without a change, and Gatekeeper as well.
 //!
+//! What an API server refuses is not written: a pod for Windows may not have most of what PSP fills in, so that PSP never
+//! admitted one that it had to change.
+//!
 //! Kubernetes 1.24, `pkg/security/podsecuritypolicy/provider.go`: PSP only adds, so that a patch never takes anything away.
 //!
 //! A seccomp profile is written where the API server has it in a stored pod: in the annotation, which PSP reads, and in the field,
@@ -13,9 +16,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::admission::{Verdict, Violation};
+use crate::admission::{AdmissionRequest, Verdict, Violation};
 use crate::api::apparmor;
 use crate::api::core::{Pod, SECCOMP_POD, seccomp_field_for};
+use crate::api::validation::API_SERVER;
 use crate::api::workload::template_path;
 use crate::input::{Inventory, Workload};
 use crate::psp::{self, Outcome, PspAdmission};
@@ -53,6 +57,11 @@ pub enum BakeResult {
         /// The strategic-merge patch: `apiVersion`, `kind`, the name and what is added.
         patch: Value,
     },
+    /// An API server refuses its pods, as they are or with what PSP fills in, so that no policy decides about them.
+    NotJudged {
+        /// Why, at least one reason in the words of the API server.
+        reasons: Vec<String>,
+    },
     /// Its pods are not admitted today, so that there is nothing to make explicit.
     Refused {
         /// Why not, at least one reason.
@@ -83,17 +92,25 @@ pub fn bake<'a, A: Answerers>(
 ) -> Result<Baked<'a>, A::Error> {
     let baked = |result| Ok(Baked { workload, result });
     let refused = |reasons| BakeResult::Refused { reasons };
-    let Some(answers) = answerers.ask(&in_namespace(workload, pod).request)? else {
-        return baked(refused(vec![NOT_A_POD.to_owned()]));
+    let not_judged = |reason| {
+        baked(BakeResult::NotJudged {
+            reasons: vec![reason],
+        })
     };
-    let policy = match (&answers.psp, &answers.policy) {
-        (Verdict::Forbidden { violations }, _) => return baked(refused(told(violations))),
-        (Verdict::Admitted { .. }, policy) => policy.clone().unwrap_or_default(),
+    let request = in_namespace(workload, pod).request;
+    let Some(answers) = answerers.ask(&request)? else {
+        return not_judged(refused_by_itself(answerers, &request));
     };
+    let policy = answers.policy.clone().unwrap_or_default();
+    if let Some(why) = answers.undecided() {
+        return not_judged(format!("with the defaults of {policy}: {why}"));
+    }
+    if let Verdict::Forbidden { violations } = &answers.psp {
+        return baked(refused(told(violations)));
+    }
     let asked = &answers.asked.pod;
     if let Some(why) = patch::ambiguity(asked) {
-        let reason = format!("an API server refuses the pod: {why}");
-        return baked(refused(vec![reason]));
+        return not_judged(why);
     }
     let chosen = inventory.policies.iter().find(|it| it.name == policy);
     let mutated = chosen.map(|it| psp::mutate_pod(it, asked.clone()));
@@ -102,20 +119,26 @@ pub fn bake<'a, A: Answerers>(
         Ok(added) => added,
         Err(reasons) => return baked(BakeResult::Insufficient { policy, reasons }),
     };
-    let (answers, patch) = if added.is_empty() {
-        (Some(answers), None)
+    let (reasons, patch) = if added.is_empty() {
+        (what_still_fails(psp, &answers), None)
     } else {
         let patch = patch::document(&workload.object, template_path(&workload.kind), added);
         let mut object = workload.object.clone();
         apply(&mut object, &patch);
-        let request = own_pod(&object).map(|it| in_namespace(workload, it).request);
-        let answers = request.map(|it| answerers.ask(&it)).transpose()?.flatten();
-        (answers, Some(patch))
+        let reasons = match own_pod(&object) {
+            Some(pod) => {
+                let request = in_namespace(workload, pod).request;
+                if let Some(answers) = answerers.ask(&request)? {
+                    what_still_fails(psp, &answers)
+                } else {
+                    let why = refused_by_itself(answerers, &request);
+                    vec![format!("{API_SERVER}: {why}")]
+                }
+            }
+            None => vec![NO_POD.to_owned()],
+        };
+        (reasons, Some(patch))
     };
-    let reasons = answers.map_or_else(
-        || vec![NOT_A_POD.to_owned()],
-        |it| what_still_fails(psp, &it),
-    );
     baked(match (reasons.is_empty(), patch) {
         (false, _) => BakeResult::Insufficient { policy, reasons },
         (true, Some(patch)) => BakeResult::Patched { policy, patch },
@@ -123,8 +146,32 @@ pub fn bake<'a, A: Answerers>(
     })
 }
 
-/// The reason why neither side is asked.
-const NOT_A_POD: &str = "an API server refuses the pod before any policy is asked";
+/// Returns why an API server lets nobody change what the pods of an existing object of that kind are made from; nothing where it
+/// lets them.
+///
+/// Kubernetes 1.24 to 1.37, `pkg/apis/batch/validation/validation.go`, `validatePodTemplateUpdate`: of the template of a Job nothing
+/// may change while it runs, and no field of its security ever.
+/// `pkg/apis/core/validation/validation.go`, `ValidatePodUpdate`: no field of a Pod's security may change, nor may an annotation of
+/// AppArmor be added.
+/// The templates of a CronJob and of all other kinds may change.
+pub fn immutable(kind: &str) -> Option<&'static str> {
+    match kind {
+        "Job" => Some("spec.template of a Job is immutable: delete and create it again"),
+        "Pod" => Some("spec of a Pod is immutable: delete and create it again"),
+        _ => None,
+    }
+}
+
+/// The reason where a patch leaves no pod to be asked about.
+const NO_POD: &str = "nothing is left that pods are made from";
+
+/// Why an API server refuses a request that neither side is asked about.
+fn refused_by_itself<A: Answerers>(answerers: &A, request: &AdmissionRequest) -> String {
+    match answerers.refused_as_sent(request) {
+        Some(why) => why,
+        None => "before any policy is asked".to_owned(),
+    }
+}
 
 /// The pod in the namespace that the workload counts in, which its manifest need not have.
 fn in_namespace(workload: &Workload, mut pod: OwnPod) -> OwnPod {
@@ -216,7 +263,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::admission::AdmissionRequest;
 
     /// A cluster whose only policy drops `KILL`, for everybody.
     fn inventory() -> Inventory {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::admission::{AdmissionRequest, Operation, UserInfo};
 use crate::api::core::Pod;
-use crate::api::validation;
+use crate::api::validation::{self, OF_PSP};
 use crate::gatekeeper::{ConstraintViolation, GatekeeperAdmission, ReviewError};
 use crate::input::Inventory;
 use crate::loss::Loss;
@@ -36,7 +36,9 @@ pub struct PspAnswer {
     pub message: String,
     /// The pod after both phases.
     pub pod: Pod,
-    /// Why the API server refuses the pod that the plugin let pass, for what was filled in; absent where it does not.
+    /// Why an API server of Kubernetes 1.24 refuses the pod that the plugin let pass, in its words; absent where it does not.
+    ///
+    /// Then nobody decides: no policy forbids the pod, and it is not stored.
     #[serde(rename = "apiServer", skip_serializing_if = "Option::is_none")]
     pub api_server: Option<String>,
     /// Each usable policy, in the order tried.
@@ -56,7 +58,7 @@ pub struct GatekeeperAnswer {
     /// The error that the request is refused with, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Why the API server refuses the pod that Gatekeeper let pass, for what mutators made of it; absent where it does not.
+    /// Why the API server under Gatekeeper refuses the pod that Gatekeeper let pass, in its words; absent where it does not.
     #[serde(rename = "apiServer", skip_serializing_if = "Option::is_none")]
     pub api_server: Option<String>,
 }
@@ -65,6 +67,7 @@ impl Review {
     /// Whether both say the same to the letter; what they say otherwise may still mean the same.
     pub fn is_equal(&self) -> bool {
         self.psp.allowed == self.gatekeeper.allowed
+            && self.psp.api_server.is_some() == self.gatekeeper.api_server.is_some()
             && (!self.psp.allowed || self.psp.pod == self.gatekeeper.pod)
     }
 
@@ -111,12 +114,13 @@ pub fn review(
         .filter(|_| refused.is_none());
     // What does not pass, or is no new pod, is not looked at.
     let is_new = request.operation == Operation::Create && request.subresource.is_empty();
-    let refusal = |passes: bool, pod: &Pod| {
-        validation::refusal(pod, crate::version::Version::new(1, 24)).filter(|_| passes && is_new)
+    let refusal = |passes: bool, pod: &Pod, kubernetes| {
+        let refusal = validation::refusal(pod, kubernetes).filter(|_| passes && is_new);
+        refusal.map(|it| it.to_string())
     };
     let psp_answer = PspAnswer {
         allowed: answer.is_allowed(),
-        api_server: refusal(answer.is_allowed(), &answer.pod),
+        api_server: refusal(answer.is_allowed(), &answer.pod, OF_PSP),
         policy: accepted.unwrap_or_default().to_owned(),
         message: refused.unwrap_or_default().to_owned(),
         trials: psp.trials(&request),
@@ -131,7 +135,7 @@ pub fn review(
         psp: psp_answer,
         gatekeeper: GatekeeperAnswer {
             allowed: answer.allowed,
-            api_server: refusal(answer.allowed, &answer.pod),
+            api_server: refusal(answer.allowed, &answer.pod, gatekeeper.kubernetes()),
             pod: answer.pod,
             violations: answer.violations,
             error: answer.error,

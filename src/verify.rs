@@ -34,6 +34,9 @@ pub trait Answerers: Sync {
     /// When an answer cannot be known, which is never the same as admitted.
     fn ask(&self, request: &AdmissionRequest) -> Result<Option<Answers>, Self::Error>;
 
+    /// Tells why an API server refuses the request by itself, in its words, as far as that is known; nothing where it does not.
+    fn refused_as_sent(&self, request: &AdmissionRequest) -> Option<String>;
+
     /// Tells what each policy that the plugin tries on the request would fill in and refuse.
     fn tried(&self, request: &AdmissionRequest) -> Vec<Tried>;
 
@@ -117,17 +120,23 @@ pub struct Tried {
 }
 
 impl Answers {
-    /// Whether the plugin lets the pod pass, and the API server refuses what the plugin made of it.
+    /// Why the API server refuses what the plugin made of a pod that a policy admits, in its words; absent where it does not.
     ///
-    /// Then no policy forbade it, and there is nothing that Gatekeeper could be looser than.
-    fn is_undecided(&self) -> bool {
-        matches!(self.psp, Verdict::Forbidden { .. }) && self.policy.is_some()
+    /// Then no policy forbade it, and there is nothing that Gatekeeper could be looser than: the pod is decided by nobody.
+    pub fn undecided(&self) -> Option<&str> {
+        match &self.psp {
+            Verdict::Forbidden { violations } if self.policy.is_some() => {
+                let first = violations.first();
+                Some(first.map(|it| it.message.as_str()).unwrap_or_default())
+            }
+            _ => None,
+        }
     }
 
     /// How the two differ, if they do.
     pub fn direction(&self) -> Option<Direction> {
         match (&self.psp, &self.gatekeeper) {
-            _ if self.is_undecided() => None,
+            _ if self.undecided().is_some() => None,
             (Verdict::Forbidden { .. }, Verdict::Admitted { .. }) => {
                 Some(if self.is_stored_pod_accepted {
                     Direction::Harmless
@@ -295,7 +304,7 @@ impl<'a, A: Answerers> Verifier<'a, A> {
         let Some(answers) = self.answerers.ask(request)? else {
             return Ok(Outcome::Invalid);
         };
-        if answers.is_undecided() {
+        if answers.undecided().is_some() {
             return Ok(Outcome::Invalid);
         }
         let Some(direction) = answers.direction() else {

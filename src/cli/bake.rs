@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-use crate::bake::{BakeResult, Baked, bake, edit, to_yaml};
+use crate::bake::{BakeResult, Baked, bake, edit, immutable, to_yaml};
 use crate::cli::both::Both;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::out_dir::{self, File, Writer};
@@ -32,6 +32,8 @@ use crate::version::Version;
 /// Each patched workload is asked for again: PodSecurityPolicy must admit its pods without a change, and the constraint of
 /// `migrate` as well.
 /// What belongs to another workload is left to its owner.
+/// Nothing is written that an API server refuses, such as most defaults in a pod for Windows; and what cannot be changed in place,
+/// such as a Job that exists, has a note.
 ///
 /// A seccomp profile is written as the annotation that PodSecurityPolicy reads and as the field that later releases read; an AppArmor
 /// profile as annotations, and with --kubernetes-version 1.30 or later also as fields.
@@ -86,7 +88,7 @@ Examples:
   # As a component for the `components` of a kustomization.yaml
   psp2gatekeeper bake -f cluster --pods deploy/shop --out-dir deploy/baked
 
-Exit codes: 0 done; 1 a workload is not baked, because PodSecurityPolicy refuses it, or its manifest cannot be edited or has no name; 2 could not be done, and nothing was written.";
+Exit codes: 0 done; 1 a workload is not baked, because PodSecurityPolicy or the API server refuses it, or its manifest cannot be edited or has no name; 2 could not be done, and nothing was written.";
 
 pub(crate) fn run(args: &BakeArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus> {
     let (mut inventory, diagnostics) = files::load(&args.input, ui)?;
@@ -139,10 +141,10 @@ pub(crate) fn run(args: &BakeArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
     // What is not written anywhere else goes to stdout.
     let printed =
         |it: &&usize| args.out_dir.is_none() && report.left_out.contains_key(it) == args.write;
-    let printed: Vec<&Value> = patches
+    let printed: Vec<String> = patches
         .iter()
         .filter(|(it, _)| printed(it))
-        .map(|it| *it.1)
+        .filter_map(|(it, patch)| Some(annotated(baked.get(*it)?, patch)))
         .collect();
     if let Some(directory) = &args.out_dir {
         let mut files = component(&baked, &patches, &report.left_out);
@@ -160,7 +162,7 @@ pub(crate) fn run(args: &BakeArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
         }
         Output::Text => {
             for patch in printed {
-                write!(ui.stdout, "---\n{}", to_yaml(patch))?;
+                write!(ui.stdout, "---\n{patch}")?;
             }
         }
     }
@@ -267,6 +269,12 @@ fn could_not_write(path: &Path) -> String {
     format!("could not write `{}`", path.display())
 }
 
+/// The text of a patch, with a comment where the object cannot be changed in place.
+fn annotated(baked: &Baked<'_>, patch: &Value) -> String {
+    let note = immutable(&baked.workload.kind).map(|it| format!("# {it}\n"));
+    note.unwrap_or_default() + &to_yaml(patch)
+}
+
 /// The files of a kustomize component with the patches.
 fn component(
     baked: &[Baked<'_>],
@@ -276,11 +284,11 @@ fn component(
     let mut names = BTreeSet::new();
     let mut res = Vec::new();
     for (position, patch) in patches {
-        if let Some(Baked { workload, .. }) = baked.get(*position)
+        if let Some(it) = baked.get(*position)
             && !left_out.contains_key(position)
         {
-            let name = file_name(workload, &mut names);
-            res.push(File::new(name, to_yaml(patch)));
+            let name = file_name(it.workload, &mut names);
+            res.push(File::new(name, annotated(it, patch)));
         }
     }
     let paths = res.iter().map(|it| json!({ "path": it.path() }));

@@ -9,7 +9,7 @@ use crate::api::apparmor;
 use crate::api::core::{Pod, strings};
 use crate::api::policy::PodSecurityPolicy;
 use crate::api::seccomp;
-use crate::api::validation;
+use crate::api::validation::{self, API_SERVER, OF_PSP};
 use crate::controls::{CONTROLS, Control};
 use crate::gatekeeper::{
     self, ConstraintViolation, EnforcementAction, GatekeeperAdmission, ReviewError,
@@ -23,8 +23,9 @@ use crate::verify::{Answerers, Answers, Tried, differences, taking};
 use crate::version::Version;
 use crate::witness::reshape;
 
-/// What refuses a pod that admission made ill-formed.
-const API_SERVER: &str = "API server";
+/// Why no side is asked about an update of such a pod.
+const NEVER_STORED: &str =
+    "no API server stored such an old pod: its seccomp annotations and fields differ";
 
 /// Both sides.
 pub(super) struct Both<'a> {
@@ -109,6 +110,22 @@ impl Both<'_> {
         })
     }
 
+    /// Why the API server under Gatekeeper refuses the request as it is sent, so that neither side is asked.
+    fn unasked(&self, asked: &AdmissionRequest) -> Option<String> {
+        if let Err(error) = self.read(asked) {
+            return Some(match error {
+                ReviewError::Refused { reason } => reason,
+                error => error.to_string(),
+            });
+        }
+        if !asked.old_pod.as_ref().is_none_or(is_stored) {
+            return Some(NEVER_STORED.to_owned());
+        }
+        let mut as_sent = asked.pod.clone();
+        self.between(asked, &mut as_sent);
+        refusal(asked, &as_sent, self.gatekeeper.kubernetes())
+    }
+
     fn ask_psp(&self, asked: &AdmissionRequest) -> Result<(Verdict, Option<String>), ReviewError> {
         let psp::Review {
             admit,
@@ -130,7 +147,7 @@ impl Both<'_> {
                 return Ok((Verdict::Forbidden { violations }, None));
             }
         }
-        if let Some(verdict) = unless_stored(asked, &pod) {
+        if let Some(verdict) = unless_stored(asked, &pod, OF_PSP) {
             return Ok((verdict, policy));
         }
         let pod = self.stored(asked, pod)?;
@@ -163,7 +180,7 @@ impl Both<'_> {
             pod
         })?;
         if error.is_none() && self.admits(&violations) {
-            if let Some(verdict) = unless_stored(asked, &pod) {
+            if let Some(verdict) = unless_stored(asked, &pod, gatekeeper.kubernetes()) {
                 return Ok((verdict, pod));
             }
             let stored = self.stored(asked, pod.clone())?;
@@ -209,12 +226,7 @@ impl Answerers for Both<'_> {
 
     fn ask(&self, request: &AdmissionRequest) -> Result<Option<Answers>, ReviewError> {
         let asked = self.prepare(request);
-        let mut as_sent = asked.pod.clone();
-        self.between(&asked, &mut as_sent);
-        if self.read(&asked).is_err()
-            || !asked.old_pod.as_ref().is_none_or(is_stored)
-            || unless_stored(&asked, &as_sent).is_some()
-        {
+        if self.unasked(&asked).is_some() {
             return Ok(None);
         }
         let (psp, policy) = self.ask_psp(&asked)?;
@@ -230,6 +242,10 @@ impl Answerers for Both<'_> {
             res.is_stored_pod_accepted = self.accepts_as_stored(&res.asked, stored);
         }
         Ok(Some(res))
+    }
+
+    fn refused_as_sent(&self, request: &AdmissionRequest) -> Option<String> {
+        self.unasked(&self.prepare(request))
     }
 
     fn tried(&self, request: &AdmissionRequest) -> Vec<Tried> {
@@ -305,7 +321,7 @@ impl Answerers for Both<'_> {
         };
         let mut pod = taking(&mutated.pod, pod, of_these);
         self.between(&asked, &mut pod);
-        if unless_stored(&asked, &pod).is_some() {
+        if unless_stored(&asked, &pod, self.gatekeeper.kubernetes()).is_some() {
             return Ok(false);
         }
         let violations = self.gatekeeper.validate(&AdmissionRequest { pod, ..asked });
@@ -342,10 +358,16 @@ fn unless_refused<T>(res: Result<T, ReviewError>) -> Result<Option<T>, ReviewErr
     }
 }
 
-/// The answer where the API server refuses a new pod for what admission made of it.
-fn unless_stored(asked: &AdmissionRequest, pod: &Pod) -> Option<Verdict> {
+/// Why the API server of that release refuses a new pod, in its words.
+fn refusal(asked: &AdmissionRequest, pod: &Pod, kubernetes: Version) -> Option<String> {
     let is_new = asked.operation == Operation::Create && asked.subresource.is_empty();
-    let message = validation::refusal(pod, Version::new(1, 24)).filter(|_| is_new)?;
+    let refusal = validation::refusal(pod, kubernetes).filter(|_| is_new)?;
+    Some(refusal.to_string())
+}
+
+/// The answer where the API server of that release refuses what admission made of a new pod.
+fn unless_stored(asked: &AdmissionRequest, pod: &Pod, kubernetes: Version) -> Option<Verdict> {
+    let message = refusal(asked, pod, kubernetes)?;
     let by = API_SERVER.to_owned();
     let violations = vec![Violation { by, message }];
     Some(Verdict::Forbidden { violations })

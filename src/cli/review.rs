@@ -345,11 +345,19 @@ impl Session<'_> {
                 )?;
             }
         }
-        if difference.is_none() && psp.allowed != gatekeeper.allowed {
-            writeln!(
-                ui.stdout,
-                "No disagreement: the API server refuses the pod by itself"
-            )?;
+        if difference.is_none() && (psp.api_server.is_some() || !review.is_equal()) {
+            if let Some(why) = self.both.refused_as_sent(request) {
+                writeln!(
+                    ui.stdout,
+                    "No disagreement: the API server refuses the pod by itself: {why}"
+                )?;
+            } else if psp.api_server.is_some() {
+                writeln!(
+                    ui.stdout,
+                    "No disagreement: no policy denies the pod, and the API server refuses it with the defaults of {}",
+                    psp.policy
+                )?;
+            }
         }
         if let Some((direction, losses)) = difference {
             let what = match direction {

@@ -22,7 +22,7 @@ pub enum Fate {
     NewlyAdmitted,
     /// Both admit them, and another pod is stored.
     StoredDifferently,
-    /// An API server refuses them before it asks either.
+    /// An API server refuses them, as they are sent or with what PSP fills in, so that neither side decides.
     NotJudged,
 }
 
@@ -41,8 +41,10 @@ pub struct Treatment {
     pub request: AdmissionRequest,
     /// What becomes of it.
     pub fate: Fate,
-    /// The answers; absent where it is not judged.
+    /// The answers; absent where an API server refuses the pod as it is sent.
     pub answers: Option<Answers>,
+    /// Why the API server refuses it, in its words; of those that are not judged alone.
+    pub api_server: Option<String>,
     /// What the policy that admits the pod fills in.
     pub fills_in: Vec<Change>,
     /// The losses that explain a difference, as positions; absent where none does, or there is no difference.
@@ -83,14 +85,18 @@ pub fn treat<A: Answerers>(
         request: request.clone(),
         fate: Fate::NotJudged,
         answers: None,
+        api_server: None,
         fills_in: Vec::new(),
         explained_by: None,
     };
     let Some(answers) = answerers.ask(&request)? else {
+        res.api_server = answerers.refused_as_sent(&request);
         return Ok(res);
     };
+    res.api_server = answers.undecided().map(ToOwned::to_owned);
     let direction = answers.direction();
     res.fate = match direction {
+        None if res.api_server.is_some() => Fate::NotJudged,
         None => Fate::Same,
         Some(Direction::Stricter) => Fate::NowForbidden,
         Some(Direction::Looser | Direction::Harmless) => Fate::NewlyAdmitted,
@@ -99,7 +105,8 @@ pub fn treat<A: Answerers>(
     if let Some(direction) = direction {
         res.explained_by = explain(answerers, losses, &request, &answers, direction)?;
     }
-    if let (Verdict::Admitted { .. }, Some(policy)) = (&answers.psp, &answers.policy) {
+    // Also where the API server then refuses the pod for it.
+    if let Some(policy) = &answers.policy {
         let mut trials = psp.trials(&answers.asked).into_iter();
         if let Some(Outcome::Defaulted(changes)) =
             trials.find(|it| it.policy == *policy).map(|it| it.outcome)

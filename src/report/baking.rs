@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::API_VERSION;
-use crate::bake::{BakeResult, Baked};
+use crate::bake::{BakeResult, Baked, immutable};
 use crate::version::Version;
 
 /// Everything that there is to say of workloads that were baked.
@@ -32,6 +32,7 @@ struct Counts {
     patched: usize,
     refused: usize,
     insufficient: usize,
+    not_judged: usize,
     left_out: usize,
 }
 
@@ -54,12 +55,13 @@ impl BakeReport<'_> {
                 BakeResult::Patched { .. } => &mut res.patched,
                 BakeResult::Refused { .. } => &mut res.refused,
                 BakeResult::Insufficient { .. } => &mut res.insufficient,
+                BakeResult::NotJudged { .. } => &mut res.not_judged,
             } += 1;
         }
         res
     }
 
-    /// Writes what is not baked with its reasons, and the numbers as the last line.
+    /// Writes what is not baked with its reasons, what cannot be changed in place, and the numbers as the last line.
     ///
     /// # Errors
     ///
@@ -73,10 +75,14 @@ impl BakeReport<'_> {
                 BakeResult::Insufficient { reasons, .. } => {
                     ("refused without defaults", reasons.clone())
                 }
-                BakeResult::Patched { .. } => match self.left_out.get(&position) {
-                    Some(why) => ("not written", vec![why.clone()]),
-                    None => continue,
-                },
+                BakeResult::NotJudged { reasons } => ("refused by the API server", reasons.clone()),
+                BakeResult::Patched { .. } => {
+                    match (self.left_out.get(&position), immutable(&workload.kind)) {
+                        (Some(why), _) => ("not written", vec![why.clone()]),
+                        (None, Some(note)) => ("patched", vec![format!("note: {note}")]),
+                        (None, None) => continue,
+                    }
+                }
                 BakeResult::Complete { .. } => continue,
             };
             writeln!(
@@ -94,12 +100,17 @@ impl BakeReport<'_> {
             patched,
             refused,
             insufficient,
+            not_judged,
             left_out,
         } = self.counts();
         let s = if workloads == 1 { "" } else { "s" };
+        let not_judged = match not_judged {
+            0 => String::new(),
+            some => format!("{some} refused by the API server, "),
+        };
         writeln!(
             out,
-            "bake: {workloads} workload{s}: {patched} patched, {complete} complete already, {refused} refused by PodSecurityPolicy, {insufficient} refused without defaults, {left_out} not written"
+            "bake: {workloads} workload{s}: {patched} patched, {complete} complete already, {refused} refused by PodSecurityPolicy, {insufficient} refused without defaults, {not_judged}{left_out} not written"
         )
     }
 
@@ -116,6 +127,7 @@ impl BakeReport<'_> {
                 BakeResult::Insufficient { policy, reasons } => {
                     ("insufficient", Some(policy), None, Some(reasons))
                 }
+                BakeResult::NotJudged { reasons } => ("notJudged", None, None, Some(reasons)),
             };
             json!({
                 "kind": workload.kind,
@@ -126,6 +138,7 @@ impl BakeReport<'_> {
                 "policy": policy,
                 "patch": patch,
                 "reasons": reasons,
+                "note": patch.and_then(|_| immutable(&workload.kind)),
                 "leftOut": self.left_out.get(&position),
             })
         });

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::count;
 use crate::admission::Verdict;
+use crate::api::validation::API_SERVER;
 use crate::diff::workloads::{Fate, Treatment};
 use crate::diff::{Change, Kind};
 use crate::loss::Loss;
@@ -81,7 +82,7 @@ pub struct Counts {
     pub newly_admitted: usize,
     /// Admitted before and now, as another pod.
     pub stored_differently: usize,
-    /// An API server refuses them by itself.
+    /// An API server refuses them, as they are sent or with what PSP fills in.
     pub not_judged: usize,
 }
 
@@ -266,11 +267,22 @@ impl DifferenceReport<'_> {
             },
             request.user_info.username
         )?;
-        let Some(answers) = &treatment.answers else {
-            return writeln!(out, "    an API server refuses such a pod by itself");
+        let refused = |out: &mut dyn Write, what| match &treatment.api_server {
+            Some(why) => writeln!(out, "    the API server refuses {what}: {why}"),
+            None => writeln!(out, "    the API server refuses {what}"),
         };
+        let Some(answers) = &treatment.answers else {
+            return refused(out, "such a pod by itself");
+        };
+        let is_undecided = answers.undecided().is_some();
         match &answers.psp {
-            Verdict::Admitted { .. } => {
+            Verdict::Forbidden { violations } if !is_undecided => {
+                writeln!(out, "    PSP forbids it")?;
+                for it in violations {
+                    writeln!(out, "      {}: {}", it.by, it.message)?;
+                }
+            }
+            _ => {
                 let by = match &answers.policy {
                     Some(policy) => format!(" by PodSecurityPolicy {policy}"),
                     None => String::new(),
@@ -284,17 +296,20 @@ impl DifferenceReport<'_> {
                     writeln!(out, "      {} = {}", it.path, it.value)?;
                 }
             }
-            Verdict::Forbidden { violations } => {
-                writeln!(out, "    PSP forbids it")?;
-                for it in violations {
-                    writeln!(out, "      {}: {}", it.by, it.message)?;
-                }
-            }
+        }
+        if is_undecided {
+            refused(out, "the pod with these defaults")?;
         }
         match &answers.gatekeeper {
             Verdict::Admitted { .. } => writeln!(out, "    Gatekeeper admits it")?,
             Verdict::Forbidden { violations } => {
-                writeln!(out, "    Gatekeeper forbids it")?;
+                let is_api_server = violations.iter().any(|it| it.by == API_SERVER);
+                let what = if is_api_server {
+                    "Gatekeeper admits it, and the API server refuses what mutators make of it"
+                } else {
+                    "Gatekeeper forbids it"
+                };
+                writeln!(out, "    {what}")?;
                 for line in violations.iter().flat_map(|it| it.message.lines()) {
                     writeln!(out, "      {line}")?;
                 }
@@ -402,7 +417,7 @@ const SECTIONS: [(Fate, &str); 4] = [
     ),
     (
         Fate::NotJudged,
-        "Not judged: an API server refuses these before it asks either",
+        "Not judged: the API server refuses these, as they are sent or with the defaults of PSP; no policy decides",
     ),
 ];
 

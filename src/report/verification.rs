@@ -130,7 +130,8 @@ impl VerificationReport<'_> {
         }
         line("unexplained", *unexplained, String::new())?;
         if *invalid > 0 {
-            let note = "which an API server refuses by itself".to_owned();
+            let note = "which an API server refuses, as they are sent or with what PSP fills in"
+                .to_owned();
             line("left out", *invalid, note)?;
         }
         if self.recorded_agreed > 0 {

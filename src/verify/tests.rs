@@ -41,6 +41,10 @@ fn has(pod: &Pod, key: &str) -> bool {
 impl Answerers for World {
     type Error = Infallible;
 
+    fn refused_as_sent(&self, request: &AdmissionRequest) -> Option<String> {
+        has(&request.pod, "invalid").then(|| "spec.invalid".to_owned())
+    }
+
     fn ask(&self, request: &AdmissionRequest) -> Result<Option<Answers>, Infallible> {
         let pod = &request.pod;
         if has(pod, "invalid") {

@@ -7,14 +7,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::reshape::at;
 use crate::api::core::Pod;
 use crate::api::policy::PodSecurityPolicy;
-use crate::api::validation;
+use crate::api::validation::{self, OF_PSP};
 use crate::controls::defaults::Place;
 use crate::controls::{CONTROLS, apparmor};
 use crate::psp::{is_valid, mutate_pod};
 use crate::version::Version;
-
-/// The release of the API server that stores what PSP admits: the last with PSP.
-const PSP_RELEASE: Version = Version::new(1, 24);
 
 /// The answers, as far as they are known, for an output on one release of Kubernetes.
 #[derive(Debug)]
@@ -107,7 +104,7 @@ impl Memo {
 
     /// Whether the API server refuses what PSP made of a pod, so that nobody has decided about it.
     pub fn is_undecided(&self, admitted: &Pod) -> bool {
-        validation::refusal(admitted, PSP_RELEASE).is_some()
+        validation::refusal(admitted, OF_PSP).is_some()
     }
 
     /// Where two pods count for something else, of all that policies set defaults at.

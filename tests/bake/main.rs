@@ -282,9 +282,9 @@ spec: {{containers: [{{image: c}}]}}
     assert_eq!(run.stdout.matches("---\n").count(), 1, "{}", run.stdout);
     for line in [
         "app.yaml:10:1: Pod shop/root: refused by PodSecurityPolicy:\n  restricted: spec.containers[0].securityContext.privileged: Invalid value: true: Privileged containers are not allowed\n",
-        "app.yaml:15:1: Pod shop/twins: refused by PodSecurityPolicy:\n  an API server refuses the pod: spec.containers[1].name: Duplicate value: \"c\"\n",
-        "Pod shop/nobody: refused by PodSecurityPolicy:\n  an API server refuses the pod: spec.containers[0].name: Required value\n",
-        "bake: 4 workloads: 1 patched, 0 complete already, 3 refused by PodSecurityPolicy",
+        "app.yaml:15:1: Pod shop/twins: refused by the API server:\n  spec.containers[1].name: Duplicate value: \"c\"\n",
+        "Pod shop/nobody: refused by the API server:\n  spec.containers[0].name: Required value\n",
+        "bake: 4 workloads: 1 patched, 0 complete already, 1 refused by PodSecurityPolicy, 0 refused without defaults, 2 refused by the API server, 0 not written",
     ] {
         assert!(run.stderr.contains(line), "{}", run.stderr);
     }
@@ -302,6 +302,54 @@ fn a_field_that_psp_does_not_know_may_stand_against_its_default() {
     assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{}", run.stderr);
     let line = "Deployment shop/web: refused without defaults:\n  spec.containers[0].securityContext.appArmorProfile is not the default `runtime/default`";
     assert!(run.stderr.contains(line), "{}", run.stderr);
+}
+
+#[test]
+fn what_cannot_be_changed_in_place_has_a_note() {
+    let spec = "spec: {template: {spec: {containers: [{name: c}]}}}";
+    let app = format!(
+        "{WEB}---
+apiVersion: batch/v1
+kind: Job
+metadata: {{name: once, namespace: shop}}
+{spec}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {{name: nightly, namespace: shop}}
+spec: {{jobTemplate: {{{spec}}}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: bare, namespace: shop}}
+spec: {{containers: [{{name: c}}]}}
+"
+    );
+    let of_job = "spec.template of a Job is immutable: delete and create it again";
+    let of_pod = "spec of a Pod is immutable: delete and create it again";
+    let place = Place::new(&drops_net_raw(), &app);
+    let run = place.bake(&[]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(run.stderr.matches("immutable").count(), 2, "{}", run.stderr);
+    for (kind, name, note) in [("Job", "once", of_job), ("Pod", "bare", of_pod)] {
+        let line = format!("{kind} shop/{name}: patched:\n  note: {note}\n");
+        assert!(run.stderr.contains(&line), "{}", run.stderr);
+        let start = format!("---\n# {note}\napiVersion:");
+        assert!(run.stdout.contains(&start), "{}", run.stdout);
+    }
+    assert_eq!(run.stdout.matches("# ").count(), 2, "{}", run.stdout);
+
+    let report = place.bake_json(&["--out-dir", "out"]);
+    let workloads = report["workloads"].as_array().expect("it is a list");
+    let notes: Vec<&Value> = workloads.iter().map(|it| &it["note"]).collect();
+    assert_eq!(json!(notes), json!([null, of_job, null, of_pod]));
+    let first_line = |name: &str| {
+        let text = place.read(&format!("out/shop/{name}.yaml"));
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(first_line("job-once"), format!("# {of_job}"));
+    assert_eq!(first_line("pod-bare"), format!("# {of_pod}"));
+    assert_eq!(first_line("cronjob-nightly"), "apiVersion: batch/v1");
 }
 
 #[test]

@@ -48,6 +48,7 @@ spec:
                     - KILL
                     - NET_RAW
 ---
+# spec of a Pod is immutable: delete and create it again
 apiVersion: v1
 kind: Pod
 metadata:

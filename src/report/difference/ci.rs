@@ -71,9 +71,10 @@ impl DifferenceReport<'_> {
             location: treatment.location.clone(),
             outcome: match treatment.fate {
                 Fate::Same => Outcome::Passed,
-                Fate::NotJudged => {
-                    Outcome::Skipped("an API server refuses such a pod by itself".to_owned())
-                }
+                Fate::NotJudged => Outcome::Skipped(match &treatment.api_server {
+                    Some(why) => format!("the API server refuses the pod: {why}"),
+                    None => "the API server refuses the pod".to_owned(),
+                }),
                 Fate::NewlyAdmitted => failed(NEWLY_ADMITTED, "would be newly admitted"),
                 Fate::NowForbidden => failed(NOW_FORBIDDEN, "would be forbidden"),
                 Fate::StoredDifferently => {

@@ -83,6 +83,7 @@ impl DifferenceReport<'_> {
                 "allowed": matches!(it.gatekeeper, Verdict::Admitted { .. }),
                 "violations": violations(&it.gatekeeper),
             })),
+            "apiServer": treatment.api_server,
             "storedDifferently": stored,
             "losses": losses,
         })
