@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -25,18 +24,18 @@ type half struct {
 
 // check compares all answers; there must be one of each for every request.
 func check(out io.Writer, pspFile, gatekeeperFile, reviewFile string, examples int) (bool, error) {
-	psp, err := read(pspFile, parsePSP)
+	psp, err := lines.ByID(pspFile, parsePSP)
 	if err != nil {
 		return false, err
 	}
-	gatekeeper, err := read(gatekeeperFile, parseGatekeeper)
+	gatekeeper, err := lines.ByID(gatekeeperFile, parseGatekeeper)
 	if err != nil {
 		return false, err
 	}
 	compared, admitted := 0, 0
 	counts := map[string]int{}
 	var kinds []string
-	_, err = read(reviewFile, func(line []byte) (string, *half, error) {
+	_, err = lines.ByID(reviewFile, func(line []byte) (string, *half, error) {
 		id, ours, err := parseReview(line)
 		if err != nil {
 			return "", nil, err
@@ -106,24 +105,9 @@ func text(value any) string {
 }
 
 func parsePSP(line []byte) (string, *half, error) {
-	type phase struct {
-		Allowed bool   `json:"allowed"`
-		Policy  string `json:"policy"`
-		Message string `json:"message"`
-	}
-	it := struct {
-		ID        string   `json:"id"`
-		Error     string   `json:"error"`
-		Admit     phase    `json:"admit"`
-		APIErrors []string `json:"api_errors"`
-		Validate  phase    `json:"validate"`
-		Pod       any      `json:"pod"`
-	}{}
-	if err := json.Unmarshal(line, &it); err != nil {
-		return "", nil, err
-	}
-	if it.Error != "" {
-		return it.ID, nil, nil
+	it, err := lines.Decode[lines.PSPAnswer](line)
+	if err != nil || it.Error != "" {
+		return it.ID, nil, err
 	}
 	// Whether an API server refuses the pod by itself is no matter of the plugin.
 	res := half{allowed: it.Admit.Allowed && it.Validate.Allowed}
@@ -136,44 +120,30 @@ func parsePSP(line []byte) (string, *half, error) {
 		res.policy = cmp.Or(it.Admit.Policy, it.Validate.Policy)
 	}
 	if len(it.APIErrors) == 0 {
-		res.pod = stored(it.Pod)
+		res.pod, err = storedJSON(it.Pod)
 	}
-	return it.ID, &res, nil
+	return it.ID, &res, err
 }
 
 func parseGatekeeper(line []byte) (string, *half, error) {
-	it := struct {
-		ID         string      `json:"id"`
-		Allowed    bool        `json:"allowed"`
-		APIErrors  []string    `json:"api_errors"`
-		Violations []violation `json:"violations"`
-		Object     any         `json:"object"`
-	}{}
-	if err := json.Unmarshal(line, &it); err != nil {
+	it, err := lines.Decode[lines.GatekeeperAnswer](line)
+	if err != nil {
 		return "", nil, err
 	}
-	res := half{allowed: it.Allowed, messages: messages(it.Violations)}
+	res := half{allowed: it.Allowed, messages: []string{}}
+	for _, violation := range it.Violations {
+		res.messages = append(res.messages, message(violation.Constraint, violation.Action, violation.Message))
+	}
+	slices.Sort(res.messages)
 	if len(it.APIErrors) == 0 {
-		res.pod = stored(it.Object)
+		res.pod, err = storedJSON(it.Object)
 	}
-	return it.ID, &res, nil
+	return it.ID, &res, err
 }
 
-type violation struct {
-	Constraint string `json:"constraint"`
-	// Action is what the engine calls it, EnforcementAction what we call it.
-	Action            string `json:"action"`
-	EnforcementAction string `json:"enforcementAction"`
-	Message           string `json:"message"`
-}
-
-func messages(violations []violation) []string {
-	found := []string{}
-	for _, it := range violations {
-		found = append(found, it.Constraint+" "+it.Action+it.EnforcementAction+" "+it.Message)
-	}
-	slices.Sort(found)
-	return found
+// message is what a violation says, as one text.
+func message(constraint, action, text string) string {
+	return constraint + " " + action + " " + text
 }
 
 // A review is the answer of psp2gatekeeper.
@@ -189,9 +159,13 @@ func parseReview(line []byte) (string, *review, error) {
 			Pod     any    `json:"pod"`
 		} `json:"psp"`
 		Gatekeeper struct {
-			Allowed    bool        `json:"allowed"`
-			Violations []violation `json:"violations"`
-			Pod        any         `json:"pod"`
+			Allowed    bool `json:"allowed"`
+			Violations []struct {
+				Constraint        string `json:"constraint"`
+				EnforcementAction string `json:"enforcementAction"`
+				Message           string `json:"message"`
+			} `json:"violations"`
+			Pod any `json:"pod"`
 		} `json:"gatekeeper"`
 	}{}
 	if err := json.Unmarshal(line, &it); err != nil {
@@ -199,8 +173,12 @@ func parseReview(line []byte) (string, *review, error) {
 	}
 	res := review{
 		psp:        half{allowed: it.PSP.Allowed, policy: it.PSP.Policy, pod: stored(it.PSP.Pod)},
-		gatekeeper: half{allowed: it.Gatekeeper.Allowed, messages: messages(it.Gatekeeper.Violations), pod: stored(it.Gatekeeper.Pod)},
+		gatekeeper: half{allowed: it.Gatekeeper.Allowed, messages: []string{}, pod: stored(it.Gatekeeper.Pod)},
 	}
+	for _, violation := range it.Gatekeeper.Violations {
+		res.gatekeeper.messages = append(res.gatekeeper.messages, message(violation.Constraint, violation.EnforcementAction, violation.Message))
+	}
+	slices.Sort(res.gatekeeper.messages)
 	if !it.PSP.Allowed {
 		res.psp.messages = parts(it.PSP.Message)
 	}
@@ -221,6 +199,15 @@ func parts(message string) []string {
 	}
 	slices.Sort(found)
 	return found
+}
+
+// storedJSON is stored of a pod as JSON, nil if there is none.
+func storedJSON(raw json.RawMessage) (any, error) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	pod, err := lines.Decode[any](raw)
+	return stored(pod), err
 }
 
 // stored is a pod as far as admission decides over it: nothing absent, nothing that depends on time and chance.
@@ -265,29 +252,4 @@ func present(value any) any {
 		}
 	}
 	return value
-}
-
-// read parses a file whose every line is about another request.
-func read[T any](file string, parse func([]byte) (string, *T, error)) (map[string]*T, error) {
-	opened, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer opened.Close()
-	found := map[string]*T{}
-	err = lines.Read(opened, func(line []byte) error {
-		id, answer, err := parse(line)
-		if err != nil {
-			return err
-		}
-		if _, twice := found[id]; twice {
-			return fmt.Errorf("%s: answered twice", id)
-		}
-		found[id] = answer
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return found, nil
 }

@@ -1,20 +1,18 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 
 	"conformance/lines"
 )
 
 // An engines is what both engines say of a request, as it is kept beside the question.
 type engines struct {
-	ID           string          `json:"id"`
-	Admit        json.RawMessage `json:"admit"`
-	Validate     json.RawMessage `json:"validate"`
-	ValidateOnly json.RawMessage `json:"validate_only"`
+	ID           string      `json:"id"`
+	Admit        lines.Phase `json:"admit"`
+	Validate     lines.Phase `json:"validate"`
+	ValidateOnly lines.Phase `json:"validate_only"`
 	// Pod is left out where the request is refused.
 	Pod        any      `json:"pod,omitempty"`
 	Violations []string `json:"violations"`
@@ -23,61 +21,39 @@ type engines struct {
 // record writes the answers to each request, in the order of the plugin's file.
 // Every request must have reached admission.
 func record(out io.Writer, pspFile, gatekeeperFile string) error {
-	violations, err := read(gatekeeperFile, func(line []byte) (string, *[]string, error) {
-		it := struct {
-			ID         string      `json:"id"`
-			Error      string      `json:"error"`
-			Violations []violation `json:"violations"`
-		}{}
-		if err := json.Unmarshal(line, &it); err != nil {
-			return "", nil, err
-		}
-		if it.Error != "" {
-			return "", nil, fmt.Errorf("%s: %s", it.ID, it.Error)
+	violations, err := lines.ByID(gatekeeperFile, func(line []byte) (string, []string, error) {
+		it, err := lines.Decode[lines.GatekeeperAnswer](line)
+		if err == nil && it.Error != "" {
+			err = fmt.Errorf("%s: %s", it.ID, it.Error)
 		}
 		messages := []string{}
 		for _, violation := range it.Violations {
 			messages = append(messages, violation.Message)
 		}
-		return it.ID, &messages, nil
+		return it.ID, messages, err
 	})
 	if err != nil {
 		return err
 	}
-	opened, err := os.Open(pspFile)
-	if err != nil {
-		return err
-	}
-	defer opened.Close()
-	return lines.Read(opened, func(line []byte) error {
-		it := struct {
-			engines
-			Error string `json:"error"`
-		}{}
-		if err := json.Unmarshal(line, &it); err != nil {
+	return lines.File(pspFile, func(line []byte) error {
+		it, err := lines.Decode[lines.PSPAnswer](line)
+		if err != nil {
 			return err
 		}
 		if it.Error != "" {
 			return fmt.Errorf("%s: %s", it.ID, it.Error)
 		}
-		said := violations[it.ID]
-		if said == nil {
+		kept := engines{ID: it.ID, Admit: it.Admit, Validate: it.Validate, ValidateOnly: it.ValidateOnly}
+		var asked bool
+		if kept.Violations, asked = violations[it.ID]; !asked {
 			return fmt.Errorf("%s: Gatekeeper was not asked", it.ID)
 		}
-		it.Violations = *said
-		var admit, validate struct {
-			Allowed bool `json:"allowed"`
+		if it.Admit.Allowed && it.Validate.Allowed {
+			if kept.Pod, err = storedJSON(it.Pod); err != nil {
+				return err
+			}
 		}
-		if err := json.Unmarshal(it.Admit, &admit); err != nil {
-			return err
-		}
-		if err := json.Unmarshal(it.Validate, &validate); err != nil {
-			return err
-		}
-		if it.Pod = stored(it.Pod); !admit.Allowed || !validate.Allowed {
-			it.Pod = nil
-		}
-		raw, err := lines.Marshal(it.engines)
+		raw, err := lines.Marshal(kept)
 		if err != nil {
 			return err
 		}

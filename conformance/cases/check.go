@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"conformance/lines"
@@ -29,11 +27,11 @@ func check(out io.Writer, rows []row, pspFile, gatekeeperFile string) (bool, err
 	for _, row := range rows {
 		asItStands[row.id] = row.asItStands()
 	}
-	psp, err := readAnswers(pspFile, func(line []byte) (string, answer, error) { return parsePSP(line, asItStands) })
+	psp, err := lines.ByID(pspFile, func(line []byte) (string, answer, error) { return parsePSP(line, asItStands) })
 	if err != nil {
 		return false, err
 	}
-	gatekeeper, err := readAnswers(gatekeeperFile, parseGatekeeper)
+	gatekeeper, err := lines.ByID(gatekeeperFile, parseGatekeeper)
 	if err != nil {
 		return false, err
 	}
@@ -84,43 +82,9 @@ func (r row) complaints(psp, gatekeeper map[string]answer) []string {
 	return found
 }
 
-func readAnswers(file string, parse func([]byte) (string, answer, error)) (map[string]answer, error) {
-	opened, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer opened.Close()
-	found := map[string]answer{}
-	err = lines.Read(opened, func(line []byte) error {
-		id, answer, err := parse(line)
-		if _, twice := found[id]; twice {
-			return fmt.Errorf("%s: answered twice", id)
-		}
-		found[id] = answer
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return found, nil
-}
-
 func parsePSP(line []byte, asItStands map[string]bool) (string, answer, error) {
-	type phase struct {
-		Allowed bool   `json:"allowed"`
-		Policy  string `json:"policy"`
-		Message string `json:"message"`
-	}
-	it := struct {
-		ID           string   `json:"id"`
-		Error        string   `json:"error"`
-		Allowed      bool     `json:"allowed"`
-		APIErrors    []string `json:"api_errors"`
-		Admit        phase    `json:"admit"`
-		Validate     phase    `json:"validate"`
-		ValidateOnly phase    `json:"validate_only"`
-	}{}
-	if err := json.Unmarshal(line, &it); err != nil {
+	it, err := lines.Decode[lines.PSPAnswer](line)
+	if err != nil {
 		return "", answer{}, err
 	}
 	if asItStands[it.ID] {
@@ -131,15 +95,8 @@ func parsePSP(line []byte, asItStands map[string]bool) (string, answer, error) {
 }
 
 func parseGatekeeper(line []byte) (string, answer, error) {
-	it := struct {
-		ID         string   `json:"id"`
-		Error      string   `json:"error"`
-		APIErrors  []string `json:"api_errors"`
-		Violations []struct {
-			Message string `json:"message"`
-		} `json:"violations"`
-	}{}
-	if err := json.Unmarshal(line, &it); err != nil {
+	it, err := lines.Decode[lines.GatekeeperAnswer](line)
+	if err != nil {
 		return "", answer{}, err
 	}
 	messages := append([]string{}, it.APIErrors...)

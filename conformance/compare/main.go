@@ -6,7 +6,6 @@
 package main
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -76,23 +75,15 @@ type comparison struct {
 
 // join reads both files; they must answer the same requests.
 func join(pspFile, gatekeeperFile, field string) (*comparison, error) {
-	psp := map[string]answer{}
-	err := read(pspFile, func(line []byte) error {
+	psp, err := lines.ByID(pspFile, func(line []byte) (string, answer, error) {
 		answer, err := parsePSP(line, field)
-		if err != nil {
-			return err
-		}
-		if _, twice := psp[answer.id]; twice {
-			return fmt.Errorf("%s: answered twice", answer.id)
-		}
-		psp[answer.id] = answer
-		return nil
+		return answer.id, answer, err
 	})
 	if err != nil {
 		return nil, err
 	}
 	res := &comparison{}
-	err = read(gatekeeperFile, func(line []byte) error {
+	err = lines.File(gatekeeperFile, func(line []byte) error {
 		theirs, err := parseGatekeeper(line, field)
 		if err != nil {
 			return err
@@ -194,7 +185,7 @@ func readDeclarations(file string) ([]declaration, error) {
 		return nil, nil
 	}
 	var found []declaration
-	err := read(file, func(line []byte) error {
+	err := lines.File(file, func(line []byte) error {
 		text, _, _ := strings.Cut(string(line), "#")
 		words := strings.Fields(text)
 		if len(words) == 0 {
@@ -224,25 +215,9 @@ func declare(known []declaration, it difference) bool {
 }
 
 func parsePSP(line []byte, field string) (answer, error) {
-	type phase struct {
-		Allowed bool   `json:"allowed"`
-		Policy  string `json:"policy"`
-		Message string `json:"message"`
-	}
-	it := struct {
-		ID           string   `json:"id"`
-		Error        string   `json:"error"`
-		Allowed      bool     `json:"allowed"`
-		APIErrors    []string `json:"api_errors"`
-		Admit        phase    `json:"admit"`
-		Validate     phase    `json:"validate"`
-		ValidateOnly phase    `json:"validate_only"`
-	}{}
-	if err := json.Unmarshal(line, &it); err != nil {
-		return answer{}, err
-	}
-	if it.Error != "" {
-		return answer{id: it.ID, undecided: true}, nil
+	it, err := lines.Decode[lines.PSPAnswer](line)
+	if err != nil || it.Error != "" {
+		return answer{id: it.ID, undecided: true}, err
 	}
 	if field == "validate_only" {
 		return answer{it.ID, it.ValidateOnly.Allowed, false, explain(it.ValidateOnly.Allowed, it.ValidateOnly.Policy+it.ValidateOnly.Message)}, nil
@@ -252,16 +227,8 @@ func parsePSP(line []byte, field string) (answer, error) {
 }
 
 func parseGatekeeper(line []byte, field string) (answer, error) {
-	it := struct {
-		ID         string   `json:"id"`
-		Error      string   `json:"error"`
-		Allowed    bool     `json:"allowed"`
-		APIErrors  []string `json:"api_errors"`
-		Violations []struct {
-			Message string `json:"message"`
-		} `json:"violations"`
-	}{}
-	if err := json.Unmarshal(line, &it); err != nil {
+	it, err := lines.Decode[lines.GatekeeperAnswer](line)
+	if err != nil {
 		return answer{}, err
 	}
 	why := []string{it.Error}
@@ -283,16 +250,4 @@ func explain(allowed bool, why string) string {
 		return "admitted " + strings.Join(strings.Fields(why), " ")
 	}
 	return "forbidden " + strings.Join(strings.Fields(why), " ")
-}
-
-func read(file string, with func(line []byte) error) error {
-	opened, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer opened.Close()
-	if err := lines.Read(opened, with); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	return nil
 }

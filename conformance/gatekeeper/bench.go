@@ -65,7 +65,7 @@ func (e *engine) bench(loading stopwatch, duration time.Duration) error {
 		if err != nil {
 			return err
 		}
-		if !answer.(*verdict).Allowed {
+		if !answer.(*lines.GatekeeperAnswer).Allowed {
 			result.Denied++
 		}
 		pods, asked = append(pods, request), append(asked, review)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"conformance/lines"
 )
 
 const template = `
@@ -87,7 +89,7 @@ func TestOnlyDenyDenies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if verdict := answered.(*verdict); verdict.Allowed != allowed || len(verdict.Violations) != 1 || verdict.Violations[0] != (violation{"NoHostPID/all", action, "host PID"}) {
+		if verdict := answered.(*lines.GatekeeperAnswer); verdict.Allowed != allowed || len(verdict.Violations) != 1 || verdict.Violations[0] != (lines.Violation{Constraint: "NoHostPID/all", Action: action, Message: "host PID"}) {
 			t.Errorf("%s: %+v", action, verdict)
 		}
 	}

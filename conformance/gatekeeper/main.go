@@ -99,7 +99,7 @@ func run(args []string) error {
 	return fmt.Errorf("unknown command %q\n%s", args[0], usage)
 }
 
-// run answers each request with what validateLine says and the object that it was said of.
+// run answers each request with what validate says and the object that it was said of.
 func (e *engine) run(between string) error {
 	var mutated, stored bytes.Buffer
 	if err := lines.Each(os.Stdin, &mutated, e.mutateLine); err != nil {
@@ -111,22 +111,16 @@ func (e *engine) run(between string) error {
 		return fmt.Errorf("%s: %w", between, err)
 	}
 	return lines.Each(&stored, os.Stdout, func(line []byte) (any, error) {
-		verdict, err := e.validateLine(line)
+		answer, err := e.validate(line)
 		if err != nil {
 			return nil, err
 		}
-		about := struct {
+		about, err := lines.Decode[struct {
 			Object  json.RawMessage `json:"object"`
 			Mutated bool            `json:"mutated"`
-		}{}
-		if err := json.Unmarshal(line, &about); err != nil {
-			return nil, err
-		}
-		raw, err := lines.Marshal(verdict)
-		if err != nil {
-			return nil, err
-		}
-		return lines.With(raw, map[string]any{"object": about.Object, "mutated": about.Mutated})
+		}](line)
+		answer.Object, answer.Mutated = about.Object, about.Mutated
+		return answer, err
 	})
 }
 

@@ -26,25 +26,6 @@ import (
 // (charts/gatekeeper/values.yaml, validatingWebhookSubResources). The mutating one is called for none.
 var subresources = []string{"attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "proxy", "resize"}
 
-// A verdict is what the validating webhook answers.
-type verdict struct {
-	ID         string      `json:"id"`
-	Allowed    bool        `json:"allowed"`
-	Violations []violation `json:"violations"`
-	// APIErrors are those that the request came with.
-	APIErrors []string `json:"api_errors,omitempty"`
-	// Error says why the request was refused before or instead of a review.
-	Error string `json:"error,omitempty"`
-	// Skipped says why the webhook is not called.
-	Skipped string `json:"skipped,omitempty"`
-}
-
-type violation struct {
-	Constraint string `json:"constraint"`
-	Action     string `json:"action"`
-	Message    string `json:"message"`
-}
-
 // mutateLine answers with the request after mutation.
 func (e *engine) mutateLine(line []byte) (any, error) {
 	request, err := lines.Parse(line)
@@ -71,14 +52,17 @@ func (e *engine) mutateLine(line []byte) (any, error) {
 	return lines.With(line, map[string]any{"mutated": mutated, "object": object.Object})
 }
 
-// validateLine answers with the verdict of the constraints, put to them as by reviewRequest in
+// validateLine answers with the verdict of the constraints.
+func (e *engine) validateLine(line []byte) (any, error) { return e.validate(line) }
+
+// validate puts a request to the constraints as by reviewRequest in
 // pkg/webhook/policy.go.
-func (e *engine) validateLine(line []byte) (any, error) {
+func (e *engine) validate(line []byte) (*lines.GatekeeperAnswer, error) {
 	request, err := lines.Parse(line)
 	if err != nil {
 		return nil, err
 	}
-	answer := &verdict{ID: request.ID, Violations: []violation{}, APIErrors: request.APIErrors}
+	answer := &lines.GatekeeperAnswer{ID: request.ID, Violations: []lines.Violation{}, APIErrors: request.APIErrors}
 	if request.Error != "" {
 		answer.Error = request.Error
 		return answer, nil
@@ -110,7 +94,7 @@ func (e *engine) validateLine(line []byte) (any, error) {
 				answer.Allowed = false
 			}
 			constraint := result.Constraint.GetKind() + "/" + result.Constraint.GetName()
-			answer.Violations = append(answer.Violations, violation{constraint, action, result.Msg})
+			answer.Violations = append(answer.Violations, lines.Violation{Constraint: constraint, Action: action, Message: result.Msg})
 		}
 	}
 	sort.Slice(answer.Violations, func(i, j int) bool {

@@ -120,6 +120,27 @@ func complyingContainer(d dice, p *policy, pod, container object) {
 	}
 }
 
+// leaveOpen takes half of what a policy may default out of a pod, as those have it that count on the defaults.
+func leaveOpen(d dice, pod object) {
+	spec := at(pod, "spec")
+	leave := func(from object, keys ...string) {
+		for _, key := range keys {
+			if d.chance(0.5) {
+				delete(from, key)
+			}
+		}
+	}
+	leave(spec, "runtimeClassName")
+	leave(at(spec, "securityContext"), "fsGroup", "supplementalGroups", "seLinuxOptions", "seccompProfile")
+	annotations := at(at(pod, "metadata"), "annotations")
+	leave(annotations, podSeccomp)
+	for _, list := range lists(pod) {
+		container := first(pod, list)
+		leave(annotations, containerProfile+container["name"].(string))
+		leave(at(container, "securityContext"), "runAsUser", "runAsNonRoot", "runAsGroup", "readOnlyRootFilesystem", "allowPrivilegeEscalation", "capabilities")
+	}
+}
+
 // pickProfile returns a profile that the policy's annotations allow, if a pod needs one to be accepted.
 func pickProfile(d dice, annotations map[string]string, allowed, byDefault string) (string, bool) {
 	if profile := annotations[byDefault]; profile != "" {

@@ -261,7 +261,8 @@ func newProfiles(d dice, p *policy, open float64) {
 	if !d.chance(open) {
 		p.annotations[allowedAppArmor] = strings.Join(some(d, 0.6, appArmor...), ",")
 		if d.chance(0.5) {
-			p.annotations[defaultAppArmor] = pick(d, appArmor...)
+			// Most published policies default to this one, and it alone has an exception of its own.
+			p.annotations[defaultAppArmor] = pick(d, append(appArmor, "runtime/default", "runtime/default", "runtime/default")...)
 		}
 	}
 }

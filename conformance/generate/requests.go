@@ -33,6 +33,10 @@ func (c *cluster) requests(count int) []request {
 			probe.apply(d, policy, pod)
 			asked = append(asked, probe.name)
 		}
+		if d.chance(0.35) {
+			leaveOpen(d, pod)
+			asked = append(asked, "open")
+		}
 		if d.chance(0.05) {
 			pod = barePod(namespace)
 			asked = []string{"bare"}

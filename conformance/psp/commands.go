@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 
 	"conformance/lines"
@@ -104,27 +103,6 @@ func strategyLine(line []byte) (any, error) {
 	return lines.With(line, map[string]any{"object": object, "api_errors": complaints})
 }
 
-// A phase is the outcome of one phase of the plugin.
-type phase struct {
-	Allowed bool `json:"allowed"`
-	// Policy is the one the plugin notes in the audit log, empty if it noted none.
-	Policy  string `json:"policy"`
-	Message string `json:"message"`
-}
-
-// An answer is what becomes of a request under the cluster's policies.
-type answer struct {
-	ID string `json:"id"`
-	// Allowed is whether all steps let the request pass.
-	Allowed   bool     `json:"allowed"`
-	Admit     phase    `json:"admit"`
-	APIErrors []string `json:"api_errors"`
-	Validate  phase    `json:"validate"`
-	// ValidateOnly is the Validate phase on the pod as it was sent, as if nothing had mutated it.
-	ValidateOnly phase           `json:"validate_only"`
-	Pod          json.RawMessage `json:"pod"`
-}
-
 // reviewSent answers to a request as the client sent it, so that nothing is lost on the way between two commands:
 // an empty list of supplemental groups counts for the plugin, and is left out when a pod is written.
 func (p *plugins) reviewSent(line []byte) (any, error) {
@@ -151,7 +129,7 @@ func (p *plugins) review(it *question, refusal error) (any, error) {
 	if refusal != nil {
 		return refused{it.ID, refusal.Error()}, nil
 	}
-	res := answer{ID: it.ID}
+	res := lines.PSPAnswer{ID: it.ID}
 
 	sent := it.pod.DeepCopy()
 	if it.oldPod == nil {
@@ -171,12 +149,12 @@ func (p *plugins) review(it *question, refusal error) (any, error) {
 	return res, err
 }
 
-func ask(plugin func(context.Context, admission.Attributes, admission.ObjectInterfaces) error, about admission.Attributes) phase {
+func ask(plugin func(context.Context, admission.Attributes, admission.ObjectInterfaces) error, about admission.Attributes) lines.Phase {
 	notes := &audited{Attributes: about}
 	if err := plugin(context.Background(), notes, nil); err != nil {
-		return phase{Message: err.Error()}
+		return lines.Phase{Message: err.Error()}
 	}
-	return phase{Allowed: true, Policy: notes.policy}
+	return lines.Phase{Allowed: true, Policy: notes.policy}
 }
 
 // audited catches the audit annotation that names the policy.

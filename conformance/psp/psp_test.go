@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"conformance/lines"
+
 	"k8s.io/kubernetes/pkg/capabilities"
 )
 
@@ -75,7 +77,7 @@ func TestTheAPIServerRefusesWhatIsInvalid(t *testing.T) {
 }
 
 // answered takes a CREATE by the user through prepare and review.
-func answered(t *testing.T, user, groups, securityContext string) answer {
+func answered(t *testing.T, user, groups, securityContext string) lines.PSPAnswer {
 	t.Helper()
 	plugins, _ := started(t)
 	line := `{"id":"a","user":{"username":"` + user + `","groups":[` + groups + `]},"object":{"apiVersion":"v1","kind":"Pod",
@@ -92,7 +94,7 @@ func answered(t *testing.T, user, groups, securityContext string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	result, ok := reviewed.(answer)
+	result, ok := reviewed.(lines.PSPAnswer)
 	if !ok {
 		t.Fatalf("%v", reviewed)
 	}
