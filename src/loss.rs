@@ -28,7 +28,9 @@ pub enum Direction {
     Stricter,
     /// Both admit, and another pod is stored.
     Differs,
-    /// Gatekeeper admits what PSP forbade, after the API server took out of the pod what PSP forbade it for.
+    /// Gatekeeper admits what PSP forbade, and no container may do more than PSP let it.
+    ///
+    /// The API server takes out of the pod what PSP forbade it for, or PSP demanded that it says what holds anyhow.
     Harmless,
 }
 
@@ -50,7 +52,7 @@ impl Direction {
             Self::Stricter => "Gatekeeper forbids what PodSecurityPolicy admitted",
             Self::Differs => "both admit, and another pod is stored",
             Self::Harmless => {
-                "Gatekeeper admits what PodSecurityPolicy forbade, after the API server took out what it was forbidden for"
+                "Gatekeeper admits what PodSecurityPolicy forbade, and no container may do more than PodSecurityPolicy let it"
             }
         }
     }

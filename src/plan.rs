@@ -14,8 +14,8 @@ pub use stages::{NamespacePattern, NamespacePatternError, Overlap, Stages};
 
 use crate::api::meta::ObjectRef;
 use crate::api::policy::{ALL, PodSecurityPolicy, PodSecurityPolicySpec};
-use crate::controls::CONTROLS;
 use crate::controls::translate::Parameters;
+use crate::controls::{CONTROLS, apparmor};
 use crate::diagnostic::Diagnostic;
 use crate::input::Inventory;
 use crate::loss::Loss;
@@ -92,6 +92,8 @@ pub struct PlanOptions {
     pub gatekeeper: Version,
     /// The release of Kubernetes that the output runs on.
     pub kubernetes: Version,
+    /// Whether a container must name its AppArmor profile also where PSP would have written `runtime/default`.
+    pub strict_app_armor: bool,
 }
 
 /// Everything to be rendered.
@@ -183,7 +185,7 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
     let mut kinds = Kinds::default();
     let mut by_content = BTreeMap::<String, &PodSecurityPolicy>::new();
     for psp in &inventory.policies {
-        let parameters = parameters(&psp.spec);
+        let parameters = parameters(&psp.spec, options);
         kinds.add(&psp.name, &parameters);
         let content = format!("{parameters:?}");
         let first = *by_content.entry(content).or_insert(psp);
@@ -298,8 +300,12 @@ pub fn plan(inventory: &Inventory, grants: &[Grant], options: PlanOptions) -> Bu
 }
 
 /// The parameters of one policy, of all controls together.
-fn parameters(spec: &PodSecurityPolicySpec) -> Parameters {
-    CONTROLS.iter().flat_map(|it| it.parameters(spec)).collect()
+fn parameters(spec: &PodSecurityPolicySpec, options: PlanOptions) -> Parameters {
+    let mut res = CONTROLS.iter().flat_map(|it| it.parameters(spec)).collect();
+    if options.strict_app_armor {
+        apparmor::demand_profiles(&mut res);
+    }
+    res
 }
 
 /// Whether every pod that `narrow` accepts as it stands is accepted by `wide` too; a careful no is possible.

@@ -184,6 +184,7 @@ fn bake_all<'a>(
         max_mutators: 0,
         gatekeeper: migrate::GATEKEEPER,
         kubernetes,
+        strict_app_armor: true,
     };
     let bundle = plan(inventory, &resolve::grants(inventory), options);
     let manifests = render(&bundle, &environment()?)?;

@@ -10,6 +10,7 @@ use crate::api::core::{Pod, strings};
 use crate::api::policy::PodSecurityPolicy;
 use crate::api::seccomp;
 use crate::api::validation;
+use crate::controls::apparmor::name_unset_profiles;
 use crate::controls::{CONTROLS, Control};
 use crate::gatekeeper::{
     self, ConstraintViolation, EnforcementAction, GatekeeperAdmission, ReviewError,
@@ -83,7 +84,8 @@ impl Both<'_> {
     }
 
     /// The pod as it would be stored, for a comparison: without the name of a policy, with lists of capabilities in one order, and
-    /// with AppArmor profiles in one place where the API server under Gatekeeper knows two.
+    /// with AppArmor profiles in one place where the API server under Gatekeeper knows two; also those that it does not name, because
+    /// a container that is not privileged runs under `runtime/default` without.
     fn stored(&self, asked: &AdmissionRequest, mut pod: Pod) -> Result<Pod, ReviewError> {
         pod.remove(&["metadata", "annotations", PSP_ANNOTATION]);
         for at in pod.container_refs() {
@@ -99,12 +101,16 @@ impl Both<'_> {
             }
         }
         if self.gatekeeper.kubernetes() >= apparmor::FIELD_SINCE {
+            name_unset_profiles(&mut pod);
             apparmor::move_to_containers(&mut pod);
         }
-        self.read(&AdmissionRequest {
+        let mut res = self.read(&AdmissionRequest {
             pod,
             ..asked.clone()
-        })
+        })?;
+        // An API server that knows no field for the profile has dropped it now.
+        name_unset_profiles(&mut res);
+        Ok(res)
     }
 
     fn ask_psp(&self, asked: &AdmissionRequest) -> Result<(Verdict, Option<String>), ReviewError> {

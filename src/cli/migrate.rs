@@ -237,6 +237,10 @@ pub(crate) struct TargetArgs {
     /// The release of Kubernetes that the output is for; AppArmor profiles are fields since 1.30.
     #[arg(long, default_value_t = KUBERNETES, value_name = "VERSION")]
     pub(crate) kubernetes_version: Version,
+
+    /// Demand an AppArmor profile where PSP would have written `runtime/default`; without this only privileged containers need one.
+    #[arg(long)]
+    strict_apparmor: bool,
 }
 
 fn gatekeeper_version(text: &str) -> anyhow::Result<Version> {
@@ -256,6 +260,7 @@ impl TargetArgs {
             max_mutators: self.max_mutators,
             gatekeeper: self.gatekeeper_version,
             kubernetes: self.kubernetes_version,
+            strict_app_armor: self.strict_apparmor,
         }
     }
 }

@@ -14,7 +14,16 @@
 //! From Kubernetes 1.30 on a pod says its profile in `appArmorProfile`; the library ranks field and annotation as the API server does.
 //! `templates/rego/lib/apparmor.rego` judges it.
 //!
+//! A container without a profile runs under the runtime's default one, which `runtime/default` names, unless it is privileged.
+//! So a policy that would have written `runtime/default`, and allows it, gets the parameter `unsetIsRuntimeDefault`: it accepts a
+//! container without any profile that is not privileged.
+//! With `--strict-apparmor` the profile must be there.
+//!
 //! ## Losses
+//!
+//! `unset-profile` (harmless): the container that is accepted without a profile is stored without the annotation that the plugin
+//! wrote, and may be updated, which the plugin refused for the missing annotation.
+//! On a node without AppArmor it runs unconfined, where the kubelet refuses a pod with the annotation.
 //!
 //! Those of every control that fills something in: `default-not-set`, `default-of-the-first`, `default-for-all`,
 //! `default-of-another-policy`, `default-in-the-way` and `default-on-update`; `psp2gatekeeper explain` tells what each is.
@@ -23,7 +32,8 @@
 //! mutator can write such a key.
 //! Since then it is a field too, so that `--kubernetes-version 1.30` adds the mutator, where policies do not differ in what they
 //! fill in and the default is one that the field can say.
-//! Until then a pod that leaves it open is refused; `psp2gatekeeper bake` makes the profile explicit in the workloads.
+//! Until then a pod that leaves it open is refused, unless its policy takes that for `runtime/default`; `psp2gatekeeper bake` makes
+//! the profile explicit in the workloads.
 //!
 //! `default-on-pod` (differs): since Kubernetes 1.30 the default is a field of the pod, not an annotation for each container.
 
@@ -34,10 +44,13 @@ use super::probe::Probe;
 use super::translate::{Parameters, Translate, as_set, has, is_subset, parameters, split};
 use super::{Control, FieldError, Semantics, quoted};
 use crate::api::apparmor::{FIELD, FIELD_SINCE, annotation_key, field_for};
-use crate::api::core::{APPARMOR_CONTAINER_PREFIX, Container, ContainerRef, Pod};
+use crate::api::core::{APPARMOR_CONTAINER_PREFIX, Container, ContainerRef, Pod, RUNTIME_DEFAULT};
 use crate::api::policy::{PodSecurityPolicy, PodSecurityPolicySpec};
 use crate::loss::Direction;
 use crate::version::Version;
+
+/// The member of the parameter `appArmor` by which a container without a profile counts as one with `runtime/default`.
+const UNSET_IS_RUNTIME_DEFAULT: &str = "unsetIsRuntimeDefault";
 
 /// The control `apparmor`.
 #[derive(Clone, Copy, Debug)]
@@ -119,6 +132,9 @@ impl Translate for AppArmor {
                 json!(psp.app_armor.default),
             );
         }
+        if unset_is_runtime_default(psp) {
+            strategy.insert(UNSET_IS_RUNTIME_DEFAULT.to_owned(), json!(true));
+        }
         parameters([("appArmor", Value::Object(strategy))])
     }
 
@@ -131,7 +147,11 @@ impl Translate for AppArmor {
             (Some(_), None) => false,
             (Some(outer), Some(inner)) => is_subset(&split(inner), &split(outer)),
         };
-        allowed && (!must_be_set(wide) || must_be_set(narrow))
+        // With and without `--strict-apparmor`: what the one accepts without a profile, the other accepts.
+        let takes_unset = !must_be_set(wide)
+            || must_be_set(narrow)
+                && (unset_is_runtime_default(wide) || !unset_is_runtime_default(narrow));
+        allowed && takes_unset
     }
 
     fn defaults(&self, psp: &PodSecurityPolicySpec, kubernetes: Version) -> Vec<DefaultValue> {
@@ -165,6 +185,47 @@ impl Translate for AppArmor {
             .iter()
             .any(|it| field_for(it).as_ref() == Some(&mutation.value));
         !accepts_mutation || accepts(&psp.app_armor.default)
+    }
+}
+
+/// Whether the policy takes a container without a profile for one with `runtime/default`, unless it is privileged.
+///
+/// So it does where it would have written that profile and its list has it, or it has no list.
+pub fn unset_is_runtime_default(psp: &PodSecurityPolicySpec) -> bool {
+    let profiles = &psp.app_armor;
+    let allowed = profiles.allowed.as_deref().map(split);
+    profiles.default == RUNTIME_DEFAULT && allowed.is_none_or(|it| has(&it, RUNTIME_DEFAULT))
+}
+
+/// Has the parameters of a policy demand a profile in every container, as with `--strict-apparmor`.
+pub fn demand_profiles(parameters: &mut Parameters) {
+    if let Some(Value::Object(strategy)) = parameters.get_mut("appArmor") {
+        strategy.remove(UNSET_IS_RUNTIME_DEFAULT);
+    }
+}
+
+/// Whether the container runs under `runtime/default` because nothing says otherwise.
+///
+/// It is not privileged, and neither its own field or annotation nor the field of its pod says a profile.
+/// An empty annotation says none.
+///
+/// Kubernetes 1.24, `k8s.io/cri-api/pkg/apis/runtime/v1/api.proto`, `LinuxContainerSecurityContext.apparmor_profile`.
+/// Of privileged containers runtimes take no profile for unconfined.
+pub fn is_unset(container: &Container<'_>) -> bool {
+    container.own("privileged") != Some(&Value::Bool(true))
+        && container.effective(FIELD).is_none()
+        && container.app_armor_profile().is_empty()
+}
+
+/// Writes `runtime/default` as the annotation of each container for which [`is_unset`] says that it means that.
+///
+/// Pods that then are equal run under the same profiles.
+pub fn name_unset_profiles(pod: &mut Pod) {
+    for at in pod.container_refs() {
+        if let Some(container) = pod.container(at).filter(is_unset) {
+            let key = annotation_key(container.name());
+            pod.set_annotation(&key, RUNTIME_DEFAULT);
+        }
     }
 }
 

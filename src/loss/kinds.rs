@@ -176,4 +176,12 @@ pub const LOSS_KINDS: &[LossKind] = &[
         why: "before Kubernetes 1.33 the feature gate `ProcMountType` is off, and the API server resets the type after mutating admission and before a constraint sees the pod. The plugin saw it earlier and refused the pod; a mutator sees it, too, but can refuse none.",
         remedy: "Nothing: no process sees another `/proc` than under PodSecurityPolicy, and from 1.33 on the constraint sees the type and forbids it (`--kubernetes-version 1.33`). Who wants to be told takes the field out of the workload.",
     },
+    LossKind {
+        name: "unset-profile",
+        of: &["apparmor"],
+        direction: Direction::Harmless,
+        what: "A container without an AppArmor profile that is not privileged is admitted, and stored without the annotation `runtime/default` that PSP wrote. So an update is admitted that PSP refused for the missing annotation alone.",
+        why: "a container without a profile runs under the default profile of its runtime, which is what `runtime/default` names, and no mutator can write an annotation whose key has the name of a container.",
+        remedy: "Nothing, where every node has AppArmor. On a node without it a kubelet refuses a pod with the annotation, and runs one without it unconfined. If you have such nodes, run `migrate` with `--strict-apparmor`, which demands the profile, and write it into the workloads with `psp2gatekeeper bake --strict-apparmor`.",
+    },
 ];

@@ -5,6 +5,7 @@ use crate::controls::testing::{
     check, check_covers, check_defaults, check_mutation, check_parameters, check_unchanged, policy,
 };
 
+const PREFIX: &str = "container.apparmor.security.beta.kubernetes.io";
 const KEY: &str = "container.apparmor.security.beta.kubernetes.io/app";
 
 fn profiles(allowed: Option<&str>, default: &str) -> PodSecurityPolicy {
@@ -126,6 +127,122 @@ fn what_is_listed_travels_sorted_and_what_is_absent_does_not() {
     });
     check_parameters(&AppArmor, &psp, &json!({ "appArmor": strategy }));
     check_parameters(&AppArmor, &profiles(None, ""), &json!({ "appArmor": {} }));
+}
+
+#[test]
+fn a_container_without_a_profile_counts_where_runtime_default_is_filled_in_and_allowed() {
+    for (allowed, default, counts) in [
+        (None, "runtime/default", true),
+        (Some("runtime/default"), "runtime/default", true),
+        (Some("unconfined,runtime/default"), "runtime/default", true),
+        (Some("localhost/x"), "runtime/default", false),
+        (
+            Some("unconfined, runtime/default"),
+            "runtime/default",
+            false,
+        ),
+        (Some(""), "runtime/default", false),
+        (Some("runtime/default"), "", false),
+        (Some("runtime/default,localhost/x"), "localhost/x", false),
+        (None, "unconfined", false),
+        (None, "runtime/default ", false),
+        (None, "", false),
+    ] {
+        let psp = profiles(allowed, default).spec;
+        let told = (allowed, default);
+        assert_eq!(unset_is_runtime_default(&psp), counts, "{told:?}");
+        let mut parameters = AppArmor.parameters(&psp);
+        let says = |it: &Parameters| it["appArmor"].get("unsetIsRuntimeDefault").cloned();
+        assert_eq!(says(&parameters), counts.then_some(json!(true)), "{told:?}");
+        let mut others = parameters["appArmor"].clone();
+        demand_profiles(&mut parameters);
+        assert_eq!(says(&parameters), None, "{told:?}");
+        others
+            .as_object_mut()
+            .unwrap()
+            .remove("unsetIsRuntimeDefault");
+        assert_eq!(parameters["appArmor"], others, "{told:?}");
+    }
+}
+
+#[test]
+fn a_policy_is_covered_only_if_it_is_with_and_without_the_demand_for_profiles() {
+    let default = "runtime/default";
+    let both = Some("localhost/x,runtime/default");
+    for (wide, narrow, covers) in [
+        // The narrow one takes a container without a profile, and the wide one does not.
+        ((Some(default), ""), (Some(default), default), false),
+        ((None, "localhost/x"), (None, default), false),
+        ((both, "localhost/x"), (Some(default), default), false),
+        // The wide one takes it, too.
+        ((None, default), (Some(default), default), true),
+        ((None, ""), (Some(default), default), true),
+        // Only the wide one does.
+        ((None, default), (Some(default), ""), true),
+        ((None, default), (None, "localhost/x"), true),
+        // The narrow one takes privileged containers without a profile as well.
+        ((None, default), (None, ""), false),
+    ] {
+        let told = (wide, narrow);
+        let [wide, narrow] = [wide, narrow].map(|(allowed, it)| profiles(allowed, it));
+        let privileged = json!({ "spec": { "containers": [
+            { "name": "app", "securityContext": { "privileged": true } },
+        ] } });
+        let named = ["runtime/default", "localhost/x", "unconfined"].map(annotated);
+        let pods = [bare(), privileged].into_iter().chain(named);
+        let pods: Vec<Pod> = pods.map(|it| serde_json::from_value(it).unwrap()).collect();
+        let as_it_stands = |psp: &PodSecurityPolicy, pod: &Pod| {
+            AppArmor.mutate(psp, pod) == *pod && AppArmor.validate(psp, pod).is_empty()
+        };
+        let with_unset = |psp: &PodSecurityPolicy, pod: &Pod| {
+            let mut pod = pod.clone();
+            if unset_is_runtime_default(&psp.spec) {
+                name_unset_profiles(&mut pod);
+            }
+            as_it_stands(psp, &pod)
+        };
+        let witness = pods.iter().find(|pod| {
+            as_it_stands(&narrow, pod) && !as_it_stands(&wide, pod)
+                || with_unset(&narrow, pod) && !with_unset(&wide, pod)
+        });
+        assert_eq!(witness.is_none(), covers, "{told:?}: {witness:?}");
+        assert_eq!(
+            AppArmor.covers(&wide.spec, &narrow.spec),
+            covers,
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn a_profile_is_named_where_a_container_without_one_runs_under_it() {
+    let field = json!({ "type": "Unconfined" });
+    let pod = json!({
+        "metadata": { "annotations": { format!("{PREFIX}/said"): "localhost/x", format!("{PREFIX}/empty"): "" } },
+        "spec": {
+            "initContainers": [{ "name": "init" }],
+            "containers": [
+                { "name": "said" },
+                { "name": "empty", "securityContext": { "privileged": false } },
+                { "name": "field", "securityContext": { "appArmorProfile": field } },
+                { "name": "privileged", "securityContext": { "privileged": true } },
+            ],
+            "ephemeralContainers": [{ "name": "debug", "securityContext": { "appArmorProfile": null } }],
+        },
+    });
+    let mut expected = pod.clone();
+    for name in ["init", "empty", "debug"] {
+        expected["metadata"]["annotations"][format!("{PREFIX}/{name}")] = json!("runtime/default");
+    }
+    let named = |pod: &Value| {
+        let mut res: Pod = serde_json::from_value(pod.clone()).unwrap();
+        name_unset_profiles(&mut res);
+        serde_json::to_value(res).unwrap()
+    };
+    assert_eq!(named(&pod), expected);
+    let mut inherited = pod.clone();
+    inherited["spec"]["securityContext"] = json!({ "appArmorProfile": field });
+    assert_eq!(named(&inherited), inherited);
 }
 
 #[test]
