@@ -10,14 +10,17 @@
 //! which is all that Kubernetes reads since 1.27.
 //! An AppArmor profile is an annotation for each container; from Kubernetes 1.30 on, where a stored pod has both, also a field of
 //! the container.
+//! Where the constraint takes a container without a profile for one with `runtime/default`, nothing is written: that annotation is
+//! the one change that PSP may still make.
 
 use serde_json::{Map, Value};
 
 use crate::admission::{Verdict, Violation};
 use crate::api::apparmor;
-use crate::api::core::{Pod, SECCOMP_POD, seccomp_field_for};
+use crate::api::core::{Pod, RUNTIME_DEFAULT, SECCOMP_POD, seccomp_field_for};
+use crate::controls::apparmor::{is_unset, name_unset_profiles, unset_is_runtime_default};
 use crate::input::{Inventory, Workload};
-use crate::psp::{self, Outcome, PspAdmission};
+use crate::psp::{self, Change, Outcome, PspAdmission};
 use crate::requests::{OwnPod, own_pod, template_path};
 use crate::verify::{Answerers, Answers};
 use crate::version::Version;
@@ -66,9 +69,18 @@ pub enum BakeResult {
     },
 }
 
+/// What the caller decides.
+#[derive(Clone, Copy, Debug)]
+pub struct BakeOptions {
+    /// The release of Kubernetes that the workloads are to run on.
+    pub kubernetes: Version,
+    /// Whether a container must name its AppArmor profile also where PSP would have written `runtime/default`.
+    pub strict_app_armor: bool,
+}
+
 /// Finds out what a workload lacks to pass without any default; `pod` is its own pod.
 ///
-/// `answerers` must be PSP as in `psp`, and Gatekeeper without mutators.
+/// `answerers` must be PSP as in `psp`, and Gatekeeper without mutators, planned with the same options.
 ///
 /// # Errors
 ///
@@ -77,7 +89,7 @@ pub fn bake<'a, A: Answerers>(
     inventory: &Inventory,
     psp: &PspAdmission<'_>,
     answerers: &A,
-    kubernetes: Version,
+    options: BakeOptions,
     (workload, pod): (&'a Workload, OwnPod),
 ) -> Result<Baked<'a>, A::Error> {
     let baked = |result| Ok(Baked { workload, result });
@@ -87,7 +99,7 @@ pub fn bake<'a, A: Answerers>(
     };
     let policy = match (&answers.psp, &answers.policy) {
         (Verdict::Forbidden { violations }, _) => return baked(refused(told(violations))),
-        (Verdict::Admitted { .. }, policy) => policy.clone().unwrap_or_default(),
+        (Verdict::Admitted { .. }, policy) => policy.as_deref().unwrap_or_default(),
     };
     let asked = &answers.asked.pod;
     if let Some(why) = patch::ambiguity(asked) {
@@ -95,30 +107,62 @@ pub fn bake<'a, A: Answerers>(
         return baked(refused(vec![reason]));
     }
     let chosen = inventory.policies.iter().find(|it| it.name == policy);
-    let mutated = chosen.map(|it| psp::mutate_pod(it, asked.clone()));
-    let added = mutated.map_or_else(|| Ok(Map::new()), |it| added(asked, it, kubernetes));
+    let mutated = chosen.map_or_else(|| asked.clone(), |it| psp::mutate_pod(it, asked.clone()));
+    let complete = |pod: &Pod| {
+        let added = added(pod, mutated.clone(), options.kubernetes);
+        complete(psp, answerers, options, workload, &answers, added)
+    };
+    if !options.strict_app_armor && chosen.is_some_and(|it| unset_is_runtime_default(&it.spec)) {
+        let mut named = asked.clone();
+        name_unset_profiles(&mut named);
+        let result = complete(&named)?;
+        if !matches!(result, BakeResult::Insufficient { .. }) {
+            return baked(result);
+        }
+        // What PSP would still write may make another policy decide; then all of it is made explicit.
+    }
+    baked(complete(asked)?)
+}
+
+/// Patches a workload with what is added to its pod, and asks for it again.
+///
+/// # Errors
+///
+/// When an answer cannot be known.
+fn complete<A: Answerers>(
+    psp: &PspAdmission<'_>,
+    answerers: &A,
+    options: BakeOptions,
+    workload: &Workload,
+    answers: &Answers,
+    added: Result<Map<String, Value>, Vec<String>>,
+) -> Result<BakeResult, A::Error> {
+    let policy = answers.policy.clone().unwrap_or_default();
     let added = match added {
         Ok(added) => added,
-        Err(reasons) => return baked(BakeResult::Insufficient { policy, reasons }),
+        Err(reasons) => return Ok(BakeResult::Insufficient { policy, reasons }),
     };
-    let (answers, patch) = if added.is_empty() {
-        (Some(answers), None)
-    } else {
-        let patch = patch::document(&workload.object, template_path(&workload.kind), added);
-        let mut object = workload.object.clone();
-        apply(&mut object, &patch);
-        let request = own_pod(&object).map(|it| in_namespace(workload, it).request);
-        let answers = request.map(|it| answerers.ask(&it)).transpose()?.flatten();
-        (answers, Some(patch))
-    };
+    if added.is_empty() {
+        let reasons = what_still_fails(psp, answers, options);
+        return Ok(if reasons.is_empty() {
+            BakeResult::Complete { policy }
+        } else {
+            BakeResult::Insufficient { policy, reasons }
+        });
+    }
+    let patch = patch::document(&workload.object, template_path(&workload.kind), added);
+    let mut object = workload.object.clone();
+    apply(&mut object, &patch);
+    let request = own_pod(&object).map(|it| in_namespace(workload, it).request);
+    let answers = request.map(|it| answerers.ask(&it)).transpose()?.flatten();
     let reasons = answers.map_or_else(
         || vec![NOT_A_POD.to_owned()],
-        |it| what_still_fails(psp, &it),
+        |it| what_still_fails(psp, &it, options),
     );
-    baked(match (reasons.is_empty(), patch) {
-        (false, _) => BakeResult::Insufficient { policy, reasons },
-        (true, Some(patch)) => BakeResult::Patched { policy, patch },
-        (true, None) => BakeResult::Complete { policy },
+    Ok(if reasons.is_empty() {
+        BakeResult::Patched { policy, patch }
+    } else {
+        BakeResult::Insufficient { policy, reasons }
     })
 }
 
@@ -182,7 +226,11 @@ fn added(
 }
 
 /// Why the pod would not pass with nothing to fill anything in; empty where it would.
-fn what_still_fails(psp: &PspAdmission<'_>, answers: &Answers) -> Vec<String> {
+fn what_still_fails(
+    psp: &PspAdmission<'_>,
+    answers: &Answers,
+    options: BakeOptions,
+) -> Vec<String> {
     let (Verdict::Admitted { .. }, Some(policy)) = (&answers.psp, &answers.policy) else {
         return match &answers.psp {
             Verdict::Forbidden { violations } => told(violations),
@@ -193,6 +241,7 @@ fn what_still_fails(psp: &PspAdmission<'_>, answers: &Answers) -> Vec<String> {
     let mut res: Vec<String> = match trials.find(|it| it.policy == *policy).map(|it| it.outcome) {
         Some(Outcome::Defaulted(changes)) => changes
             .iter()
+            .filter(|it| options.strict_app_armor || !names_what_is_unset(&answers.asked.pod, it))
             .map(|it| format!("{policy}: would still fill in {}: {}", it.path, it.value))
             .collect(),
         _ => Vec::new(),
@@ -201,6 +250,15 @@ fn what_still_fails(psp: &PspAdmission<'_>, answers: &Answers) -> Vec<String> {
         res.extend(told(violations));
     }
     res
+}
+
+/// Whether the change writes `runtime/default` for a container without a profile, which has that anyhow.
+fn names_what_is_unset(pod: &Pod, change: &Change) -> bool {
+    change.value == RUNTIME_DEFAULT
+        && pod.containers().filter(is_unset).any(|it| {
+            let key = apparmor::annotation_key(it.name());
+            change.path == format!("metadata.annotations[{key}]")
+        })
 }
 
 fn told(violations: &[Violation]) -> Vec<String> {
@@ -252,7 +310,11 @@ mod tests {
             reset: None,
         };
         let psp = PspAdmission::new(&inventory);
-        assert_eq!(what_still_fails(&psp, &answers), expected);
+        let options = BakeOptions {
+            kubernetes: Version::new(1, 24),
+            strict_app_armor: false,
+        };
+        assert_eq!(what_still_fails(&psp, &answers, options), expected);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-use crate::bake::{BakeResult, Baked, bake, edit, to_yaml};
+use crate::bake::{BakeOptions, BakeResult, Baked, bake, edit, to_yaml};
 use crate::cli::both::Both;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::out_dir::{self, File, Writer};
@@ -34,6 +34,8 @@ use crate::version::Version;
 ///
 /// A seccomp profile is written as the annotation that PodSecurityPolicy reads and as the field that later releases read; an AppArmor
 /// profile as annotations, and with --kubernetes-version 1.30 or later also as fields.
+/// The AppArmor profile `runtime/default` is not written, because a container without a profile runs under it, unless the container is
+/// privileged or --strict-apparmor is given.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BakeArgs {
@@ -64,6 +66,10 @@ pub(crate) struct BakeArgs {
     /// The release of Kubernetes that the workloads are to run on; AppArmor profiles are fields since 1.30.
     #[arg(long, default_value_t = migrate::KUBERNETES, value_name = "VERSION")]
     kubernetes_version: Version,
+
+    /// Demand an AppArmor profile where PSP would have written `runtime/default`; without this only privileged containers need one.
+    #[arg(long)]
+    strict_apparmor: bool,
 
     /// Take it that everybody may use every policy, where the input has no RBAC objects.
     #[arg(long, value_enum, value_name = "WHOM")]
@@ -108,7 +114,11 @@ pub(crate) fn run(args: &BakeArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
     if workloads.is_empty() {
         writeln!(ui.stderr, "there is no workload in the input")?;
     }
-    let baked = bake_all(&inventory, &workloads, &others, args.kubernetes_version)?;
+    let options = BakeOptions {
+        kubernetes: args.kubernetes_version,
+        strict_app_armor: args.strict_apparmor,
+    };
+    let baked = bake_all(&inventory, &workloads, &others, options)?;
     let patches: BTreeMap<usize, &Value> = baked
         .iter()
         .enumerate()
@@ -176,22 +186,26 @@ fn bake_all<'a>(
     inventory: &Inventory,
     workloads: &'a [Workload],
     others: &[Workload],
-    kubernetes: Version,
+    options: BakeOptions,
 ) -> anyhow::Result<Vec<Baked<'a>>> {
-    let options = PlanOptions {
+    let BakeOptions {
+        kubernetes,
+        strict_app_armor,
+    } = options;
+    let for_plan = PlanOptions {
         enforcement_action: EnforcementAction::Deny,
         mutators: false,
         max_mutators: 0,
         gatekeeper: migrate::GATEKEEPER,
         kubernetes,
-        strict_app_armor: true,
+        strict_app_armor,
     };
-    let bundle = plan(inventory, &resolve::grants(inventory), options);
+    let bundle = plan(inventory, &resolve::grants(inventory), for_plan);
     let manifests = render(&bundle, &environment()?)?;
     let both = Both::as_if_deny(inventory, &manifests, kubernetes)?;
     pods(workloads, others)
         .into_par_iter()
-        .map(|it| bake(inventory, &both.psp, &both, kubernetes, it))
+        .map(|it| bake(inventory, &both.psp, &both, options, it))
         .collect::<Result<_, _>>()
         .context("an answer of Gatekeeper cannot be known")
 }
