@@ -43,6 +43,7 @@ fn manifests(inventory: &Inventory) -> Vec<Manifest> {
         max_mutators: 100,
         gatekeeper: Version::new(3, 23),
         kubernetes: Version::new(1, 24),
+        strict_app_armor: false,
     };
     let bundle = plan(inventory, &resolve::grants(inventory), options);
     let environment = environment().expect("the templates are well-formed");

@@ -18,13 +18,14 @@ use serde_json::{Map, Value};
 
 use crate::admission::{AdmissionRequest, Verdict, Violation};
 use crate::api::apparmor;
-use crate::api::core::{Pod, SECCOMP_POD, seccomp_field_for};
+use crate::api::core::{Pod, RUNTIME_DEFAULT, SECCOMP_POD, seccomp_field_for};
 use crate::api::validation::API_SERVER;
 use crate::api::workload::template_path;
+use crate::controls::apparmor::{is_unset, name_unset_profiles};
 use crate::input::{Inventory, Workload};
-use crate::psp::{self, Outcome, PspAdmission};
+use crate::psp::{self, Change, Outcome, PspAdmission};
 use crate::requests::{OwnPod, own_pod};
-use crate::verify::{Answerers, Answers};
+use crate::verify::{Answerers, Answers, differences};
 use crate::version::Version;
 
 mod edit;
@@ -76,9 +77,22 @@ pub enum BakeResult {
     },
 }
 
-/// Finds out what a workload lacks to pass without any default; `pod` is its own pod.
+/// What decides over the patches.
+#[derive(Clone, Copy, Debug)]
+pub struct BakeOptions {
+    /// The release of Kubernetes that the workloads run on.
+    pub kubernetes: Version,
+    /// Whether the constraint demands an AppArmor profile where PSP would have set `runtime/default`.
+    pub strict_app_armor: bool,
+}
+
+/// How often PSP and the mutators are asked in turn; most often the first time is enough.
+const MOST_ROUNDS: usize = 4;
+
+/// Finds out what a workload lacks to pass as it stands; `pod` is its own pod.
 ///
-/// `answerers` must be PSP as in `psp`, and Gatekeeper without mutators.
+/// What is made explicit is what the mutators of Gatekeeper would write, at the same places, and what PSP sets besides.
+/// `answerers` must be PSP as in `psp`, and Gatekeeper with the mutators of the output.
 ///
 /// # Errors
 ///
@@ -87,11 +101,10 @@ pub fn bake<'a, A: Answerers>(
     inventory: &Inventory,
     psp: &PspAdmission<'_>,
     answerers: &A,
-    kubernetes: Version,
+    options: BakeOptions,
     (workload, pod): (&'a Workload, OwnPod),
 ) -> Result<Baked<'a>, A::Error> {
     let baked = |result| Ok(Baked { workload, result });
-    let refused = |reasons| BakeResult::Refused { reasons };
     let not_judged = |reason| {
         baked(BakeResult::NotJudged {
             reasons: vec![reason],
@@ -106,44 +119,155 @@ pub fn bake<'a, A: Answerers>(
         return not_judged(format!("with the defaults of {policy}: {why}"));
     }
     if let Verdict::Forbidden { violations } = &answers.psp {
-        return baked(refused(told(violations)));
+        return baked(BakeResult::Refused {
+            reasons: told(violations),
+        });
     }
-    let asked = &answers.asked.pod;
-    if let Some(why) = patch::ambiguity(asked) {
+    if let Some(why) = patch::ambiguity(&answers.asked.pod) {
         return not_judged(why);
     }
-    let chosen = inventory.policies.iter().find(|it| it.name == policy);
-    let mutated = chosen.map(|it| psp::mutate_pod(it, asked.clone()));
-    let added = mutated.map_or_else(|| Ok(Map::new()), |it| added(asked, it, kubernetes));
-    let added = match added {
-        Ok(added) => added,
-        Err(reasons) => return baked(BakeResult::Insufficient { policy, reasons }),
+    let bake = Bake {
+        inventory,
+        psp,
+        answerers,
+        options,
+        workload,
     };
-    let (reasons, patch) = if added.is_empty() {
-        (what_still_fails(psp, &answers), None)
-    } else {
-        let patch = patch::document(&workload.object, template_path(&workload.kind), added);
-        let mut object = workload.object.clone();
-        apply(&mut object, &patch);
-        let reasons = match own_pod(&object) {
-            Some(pod) => {
-                let request = in_namespace(workload, pod).request;
-                if let Some(answers) = answerers.ask(&request)? {
-                    what_still_fails(psp, &answers)
-                } else {
-                    let why = refused_by_itself(answerers, &request);
-                    vec![format!("{API_SERVER}: {why}")]
-                }
+    // Where mutators and PSP do not agree, what PSP sets is tried alone.
+    let with_mutators = bake.completed(&answers.asked, true)?;
+    let result = bake.patched(&answers, &policy, with_mutators)?;
+    if !matches!(result, BakeResult::Insufficient { .. }) {
+        return baked(result);
+    }
+    let alone = bake.completed(&answers.asked, false)?;
+    baked(bake.patched(&answers, &policy, alone)?)
+}
+
+/// A workload, and who is asked about it.
+struct Bake<'b, 'p, A> {
+    inventory: &'b Inventory,
+    psp: &'b PspAdmission<'p>,
+    answerers: &'b A,
+    options: BakeOptions,
+    workload: &'b Workload,
+}
+
+impl<A: Answerers> Bake<'_, '_, A> {
+    /// The pod with all that is set in it, until neither PSP nor the mutators change it any more.
+    fn completed(&self, asked: &AdmissionRequest, by_mutators: bool) -> Result<Pod, A::Error> {
+        let mut request = asked.clone();
+        for _ in 0..MOST_ROUNDS {
+            let before = request.pod.clone();
+            if by_mutators && let Some(pod) = self.answerers.mutated(&request)? {
+                request.pod = pod;
             }
-            None => vec![NO_POD.to_owned()],
+            let review = self.psp.review(&request);
+            let policies = self.inventory.policies.iter();
+            let chosen = review.admit.policy();
+            if let Some(chosen) = policies
+                .into_iter()
+                .find(|it| Some(it.name.as_str()) == chosen)
+            {
+                request.pod = psp::mutate_pod(chosen, request.pod);
+            }
+            if request.pod == before {
+                break;
+            }
+        }
+        Ok(request.pod)
+    }
+
+    /// Patches the workload so that its pod is that one, and asks for it again.
+    fn patched(
+        &self,
+        answers: &Answers,
+        policy: &str,
+        completed: Pod,
+    ) -> Result<BakeResult, A::Error> {
+        let policy = policy.to_owned();
+        let mut asked = answers.asked.pod.clone();
+        if !self.options.strict_app_armor {
+            // What a container has anyhow is not written.
+            name_unset_profiles(&mut asked);
+        }
+        let mut completed = completed;
+        if !self.options.strict_app_armor {
+            name_unset_profiles(&mut completed);
+        }
+        let added = match added(&asked, completed, self.options.kubernetes) {
+            Ok(added) => added,
+            Err(reasons) => return Ok(BakeResult::Insufficient { policy, reasons }),
         };
-        (reasons, Some(patch))
-    };
-    baked(match (reasons.is_empty(), patch) {
-        (false, _) => BakeResult::Insufficient { policy, reasons },
-        (true, Some(patch)) => BakeResult::Patched { policy, patch },
-        (true, None) => BakeResult::Complete { policy },
-    })
+        let (reasons, patch) = if added.is_empty() {
+            (self.what_still_fails(answers), None)
+        } else {
+            let path = template_path(&self.workload.kind);
+            let patch = patch::document(&self.workload.object, path, added);
+            let mut object = self.workload.object.clone();
+            apply(&mut object, &patch);
+            (self.what_fails_of(&object)?, Some(patch))
+        };
+        Ok(match (reasons.is_empty(), patch) {
+            (false, _) => BakeResult::Insufficient { policy, reasons },
+            (true, Some(patch)) => BakeResult::Patched { policy, patch },
+            (true, None) => BakeResult::Complete { policy },
+        })
+    }
+
+    /// Why the pods of a patched workload would not pass as they stand; empty where they would.
+    fn what_fails_of(&self, object: &Value) -> Result<Vec<String>, A::Error> {
+        let Some(pod) = own_pod(object) else {
+            return Ok(vec![NO_POD.to_owned()]);
+        };
+        let request = in_namespace(self.workload, pod).request;
+        Ok(match self.answerers.ask(&request)? {
+            Some(answers) => self.what_still_fails(&answers),
+            None => {
+                let why = refused_by_itself(self.answerers, &request);
+                vec![format!("{API_SERVER}: {why}")]
+            }
+        })
+    }
+
+    /// Why the pod would not pass as it stands, or would still be changed; empty where neither is so.
+    fn what_still_fails(&self, answers: &Answers) -> Vec<String> {
+        let (Verdict::Admitted { .. }, Some(policy)) = (&answers.psp, &answers.policy) else {
+            return match &answers.psp {
+                Verdict::Forbidden { violations } => told(violations),
+                Verdict::Admitted { .. } => Vec::new(),
+            };
+        };
+        let mut trials = self.psp.trials(&answers.asked).into_iter();
+        let pod = &answers.asked.pod;
+        let mut res: Vec<String> = match trials.find(|it| it.policy == *policy).map(|it| it.outcome)
+        {
+            Some(Outcome::Defaulted(changes)) => changes
+                .iter()
+                .filter(|it| self.options.strict_app_armor || !names_what_is_unset(pod, it))
+                .map(|it| format!("{policy}: would still set {}: {}", it.path, it.value))
+                .collect(),
+            _ => Vec::new(),
+        };
+        if let Verdict::Forbidden { violations } = &answers.gatekeeper {
+            res.extend(told(violations));
+        }
+        if let Some((one, other)) = answers.pods() {
+            let differing = differences(one, other).into_iter();
+            res.extend(
+                differing.map(|it| format!("Gatekeeper: would still store {} otherwise", it.path)),
+            );
+        }
+        res
+    }
+}
+
+/// Whether the change writes `runtime/default` for a container without a profile, which has that anyhow.
+fn names_what_is_unset(pod: &Pod, change: &Change) -> bool {
+    change.value == RUNTIME_DEFAULT
+        && pod.containers().filter(is_unset).any(|it| {
+            let key = apparmor::annotation_key(it.name());
+            change.path == format!("metadata.annotations[{key}]")
+        })
 }
 
 /// Returns why an API server lets nobody change what the pods of an existing object of that kind are made from; nothing where it
@@ -229,94 +353,9 @@ fn added(
     }
 }
 
-/// Why the pod would not pass with nothing to fill anything in; empty where it would.
-fn what_still_fails(psp: &PspAdmission<'_>, answers: &Answers) -> Vec<String> {
-    let (Verdict::Admitted { .. }, Some(policy)) = (&answers.psp, &answers.policy) else {
-        return match &answers.psp {
-            Verdict::Forbidden { violations } => told(violations),
-            Verdict::Admitted { .. } => Vec::new(),
-        };
-    };
-    let mut trials = psp.trials(&answers.asked).into_iter();
-    let mut res: Vec<String> = match trials.find(|it| it.policy == *policy).map(|it| it.outcome) {
-        Some(Outcome::Defaulted(changes)) => changes
-            .iter()
-            .map(|it| format!("{policy}: would still fill in {}: {}", it.path, it.value))
-            .collect(),
-        _ => Vec::new(),
-    };
-    if let Verdict::Forbidden { violations } = &answers.gatekeeper {
-        res.extend(told(violations));
-    }
-    res
-}
-
 fn told(violations: &[Violation]) -> Vec<String> {
     let violations = violations.iter();
     violations
         .map(|it| format!("{}: {}", it.by, it.message))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    /// A cluster whose only policy drops `KILL`, for everybody.
-    fn inventory() -> Inventory {
-        let text = "{apiVersion: policy/v1beta1, kind: PodSecurityPolicy, metadata: {name: p}, spec: {\
-            requiredDropCapabilities: [KILL], runAsUser: {rule: RunAsAny}, seLinux: {rule: RunAsAny}, \
-            supplementalGroups: {rule: RunAsAny}, fsGroup: {rule: RunAsAny}}}";
-        let source = crate::input::Source {
-            name: "-".to_owned(),
-            text: text.to_owned(),
-        };
-        let options = crate::input::LoadOptions {
-            proc_mount_type: false,
-        };
-        let (mut inventory, _) = crate::input::load(&[source], options).unwrap();
-        crate::resolve::assume_everybody(&mut inventory);
-        inventory
-    }
-
-    #[track_caller]
-    fn check(capabilities: &Value, gatekeeper: Verdict, expected: &[&str]) {
-        let container = json!({ "name": "c", "securityContext": { "capabilities": capabilities } });
-        let pod = json!({ "spec": { "serviceAccountName": "s", "containers": [container] } });
-        let pod: Pod = serde_json::from_value(pod).unwrap();
-        let inventory = inventory();
-        let answers = Answers {
-            asked: AdmissionRequest {
-                namespace: "shop".to_owned(),
-                pod: pod.clone(),
-                ..AdmissionRequest::default()
-            },
-            psp: Verdict::Admitted { pod },
-            policy: Some("p".to_owned()),
-            gatekeeper,
-            reset: None,
-        };
-        let psp = PspAdmission::new(&inventory);
-        assert_eq!(what_still_fails(&psp, &answers), expected);
-    }
-
-    #[test]
-    fn a_pod_passes_that_nobody_changes_or_forbids() {
-        let admitted = || Verdict::Admitted {
-            pod: Pod::default(),
-        };
-        let forbidden = Verdict::Forbidden {
-            violations: vec![Violation {
-                by: "K/c".to_owned(),
-                message: "no".to_owned(),
-            }],
-        };
-        let drops = || json!({ "drop": ["KILL"] });
-        check(&drops(), admitted(), &[]);
-        check(&drops(), forbidden, &["K/c: no"]);
-        let change = "p: would still fill in spec.containers[0].securityContext.capabilities.drop: [\"KILL\"]";
-        check(&json!({}), admitted(), &[change]);
-    }
 }

@@ -59,6 +59,13 @@ pub trait Answerers: Sync {
         policy: &str,
     ) -> Result<BTreeSet<&'static str>, Self::Error>;
 
+    /// Returns the pod of the request as Gatekeeper's mutators leave it; nothing where the request is refused with an error.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be known.
+    fn mutated(&self, request: &AdmissionRequest) -> Result<Option<Pod>, Self::Error>;
+
     /// Returns the controls of what Gatekeeper's mutators fill in.
     ///
     /// # Errors

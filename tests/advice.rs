@@ -72,6 +72,7 @@ fn advised(objects: &[String]) -> Advice {
         max_mutators: 100,
         gatekeeper: Version::new(3, 23),
         kubernetes: Version::new(1, 24),
+        strict_app_armor: false,
     };
     let bundle = plan(&inventory, &grants, options);
     let mut diagnostics = resolve::diagnostics(&inventory, &grants);

@@ -3,6 +3,7 @@
 //! The rows restate by hand what the plugin's source and its own tests say; each file of `tests/conformance/` names where.
 //! A row is about one policy that everybody may use, and one pod that is to be created.
 //! What it leaves out of the policy is the most permissive value, so that it shows one control at work.
+//! A row with a `loss` is one in which the Rego accepts more by intention; with `--strict-apparmor` it does not.
 //!
 //! What is in `tests/conformance/rego/` is asked of the Rego alone, of pods that no API server of Kubernetes 1.24 shows to
 //! admission: with what is younger, or without what it writes into each.
@@ -23,13 +24,14 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use psp2gatekeeper::admission::AdmissionRequest;
+use psp2gatekeeper::controls::apparmor::name_unset_profiles;
 use psp2gatekeeper::gatekeeper::GatekeeperAdmission;
 use psp2gatekeeper::input::Inventory;
 use psp2gatekeeper::psp::{Phase, PspAdmission, strategy};
 use serde_json::Value;
 
 use engines::{Recorded, export, recorded};
-use rows::{Answer, Row, inventory, judge, manifests};
+use rows::{Answer, Row, inventory, judge, manifests, strict_manifests};
 
 #[path = "conformance/as_written.rs"]
 mod as_written;
@@ -87,6 +89,9 @@ fn check_rego(file: &Path) -> Result<(), Failed> {
             }
             Answer::Forbidden(expected) => expected,
         };
+        if row.loss.is_some() {
+            return Err(format!("{}: what the Rego alone is asked has no loss", row.note).into());
+        }
         let request = row.in_file(namespace);
         if let Err(it) = as_written::check(&manifests, &request, row.audited, expected) {
             complaints.push(format!("{}: the Rego: {it}", row.note));
@@ -127,13 +132,21 @@ fn check(file: &Path) -> Result<(), Failed> {
         return Ok(export(&target, &all, &asked, &manifests, gate)?);
     }
     let gatekeeper = GatekeeperAdmission::from_manifests(&manifests, &cluster.namespaces)?;
+    let strict = strict_manifests(&cluster)?;
+    let strict = (strict != manifests)
+        .then(|| GatekeeperAdmission::from_manifests(&strict, &cluster.namespaces))
+        .transpose()?;
     let mut complaints = Vec::new();
     let answers = recorded(folder, &table, rows.len())?;
     for (((row, namespace), inventory), answer) in
         rows.iter().zip(&namespaces).zip(&inventories).zip(&answers)
     {
         let checked = row
-            .check(namespace, inventory, &gatekeeper)
+            .check(namespace, inventory, &gatekeeper, row.loss.as_deref())
+            .and_then(|()| match &strict {
+                Some(strict) => row.check(namespace, inventory, strict, None),
+                None => Ok(()),
+            })
             .and_then(|()| row.compare(namespace, inventory, &gatekeeper, answer));
         if let Err(complaint) = checked {
             let why = complaint.message().unwrap_or_default();
@@ -150,11 +163,13 @@ fn check(file: &Path) -> Result<(), Failed> {
 }
 
 impl Row {
+    /// Asks both; `loss` is why the Rego accepts what the model of the plugin does not as it stands.
     fn check(
         &self,
         namespace: &str,
         inventory: &Inventory,
         gatekeeper: &GatekeeperAdmission,
+        loss: Option<&str>,
     ) -> Result<(), Failed> {
         if self.old.is_some() || self.audited {
             return Err("`old` and `audited` are asked of the Rego alone".into());
@@ -170,8 +185,23 @@ impl Row {
         if as_it_stands.is_allowed() != accepted {
             return Err(format!("the model, of the pod as it stands: {as_it_stands:?}").into());
         }
-        if violations.is_empty() != accepted {
+        if violations.is_empty() != (accepted || loss.is_some()) {
             return Err(format!("the Rego: {violations:?}").into());
+        }
+        if let Some(loss) = loss {
+            let mut pod = request.pod.clone();
+            match (loss, &answer) {
+                ("apparmor/unset-profile", Answer::Stored(_)) => name_unset_profiles(&mut pod),
+                _ => return Err(format!("`{loss}` is no loss of such a row").into()),
+            }
+            // That alone is what the policy misses.
+            let named = psp.validate_only(&AdmissionRequest {
+                pod,
+                ..request.clone()
+            });
+            if !named.is_allowed() {
+                return Err(format!("the model, beside {loss}: {named:?}").into());
+            }
         }
         match answer {
             Answer::Admitted if review.is_allowed() => Ok(()),

@@ -365,6 +365,61 @@ fn a_default_that_lands_elsewhere_is_told() {
 }
 
 #[test]
+fn a_container_without_an_app_armor_profile_is_stored_as_with_the_one_that_it_has() {
+    let key = "apparmor.security.beta.kubernetes.io";
+    let place = Place::new(&[
+        deployment("web", "shop", "{}"),
+        deployment("agent", "shop", "{privileged: true}"),
+    ]);
+    let input = fs::read_to_string(place.path("input.yaml")).expect("it is there");
+    let profiles = format!(
+        "name: restricted, annotations: {{{key}/allowedProfileNames: runtime/default, \
+         {key}/defaultProfileName: runtime/default}}"
+    );
+    let input = input
+        .replacen("name: restricted", &profiles, 1)
+        .replace("requiredDropCapabilities: [NET_RAW]", "privileged: true");
+    fs::write(place.path("input.yaml"), input).expect("it can be written");
+    for (arguments, summary) in [
+        // Only a privileged container may be unconfined without a profile.
+        (
+            "1.24",
+            "1 same, 1 now forbidden, 0 newly admitted, 0 stored differently",
+        ),
+        (
+            "1.24 --strict-apparmor",
+            "0 same, 2 now forbidden, 0 newly admitted, 0 stored differently",
+        ),
+        // From here on the mutator writes the field.
+        (
+            "1.30",
+            "2 same, 0 now forbidden, 0 newly admitted, 0 stored differently",
+        ),
+        (
+            "1.30 --strict-apparmor",
+            "2 same, 0 now forbidden, 0 newly admitted, 0 stored differently",
+        ),
+        (
+            "1.30 --no-mutators",
+            "1 same, 1 now forbidden, 0 newly admitted, 0 stored differently",
+        ),
+    ] {
+        let arguments = arguments.split(' ');
+        let arguments: Vec<&str> = ["--kubernetes-version"]
+            .into_iter()
+            .chain(arguments)
+            .collect();
+        let run = place.run("diff", &arguments);
+        assert!(
+            run.stdout.contains(summary),
+            "{arguments:?}: {}{}",
+            run.stdout,
+            run.stderr
+        );
+    }
+}
+
+#[test]
 fn what_belongs_to_a_workload_is_not_asked_for_again() {
     let owned = |kind: &str, name: &str, owner: &str, owner_name: &str, spec: &str| {
         format!(

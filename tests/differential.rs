@@ -1,6 +1,8 @@
 //! Policies and pods that nobody thought of, put to both: the model of the admission plugin, and the Rego as it is rendered.
 //!
 //! Both must accept or refuse a pod as it stands.
+//! Where a policy takes a container without an AppArmor profile for one with `runtime/default`, the model is asked about the pod in
+//! which that is written out; with `--strict-apparmor` about the pod as it stands, always.
 //! What they differ about is shrunk and printed as a row for `tests/conformance/`, where it is kept with the right answer.
 //! `DIFFERENTIAL_CASES` asks about that many policies instead of a few, `DIFFERENTIAL_SEED` about others.
 #![expect(
@@ -15,10 +17,13 @@ use std::env;
 
 use proptest::strategy::{Strategy as _, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use psp2gatekeeper::admission::AdmissionRequest;
+use psp2gatekeeper::controls::apparmor::{name_unset_profiles, unset_is_runtime_default};
 use psp2gatekeeper::gatekeeper::GatekeeperAdmission;
 use psp2gatekeeper::input::Inventory;
+use psp2gatekeeper::manifest::Manifest;
 use psp2gatekeeper::psp::PspAdmission;
-use rows::{Row, inventory, judge, manifests};
+use rows::{Row, inventory, judge, manifests, strict_manifests};
 use serde_json::{Value, json};
 use strategies::Case;
 
@@ -38,11 +43,12 @@ const CASES: usize = 2 * BATCH;
 #[test]
 fn the_model_and_the_rego_agree() {
     let cases = number("DIFFERENTIAL_CASES").unwrap_or(CASES);
-    let (mut asked, mut admitted) = (0, 0);
+    let (mut asked, mut admitted, mut by_unset) = (0, 0, 0);
     for batch in 0..cases.div_ceil(BATCH) {
         let tally = differences(batch, BATCH);
         asked += tally.asked;
         admitted += tally.admitted;
+        by_unset += tally.by_unset;
     }
     let share = admitted * 100 / asked.max(1);
     println!("{asked} pods, {share} % of them admitted");
@@ -50,6 +56,7 @@ fn the_model_and_the_rego_agree() {
         (15..=85).contains(&share),
         "{admitted} of {asked} pods are admitted: such pods tell little"
     );
+    assert!(by_unset > 0, "no pod is admitted for what no profile means");
 }
 
 #[test]
@@ -65,6 +72,8 @@ fn the_model_and_the_rego_agree_where_policies_stand_in_tables() {
 struct Tally {
     asked: usize,
     admitted: usize,
+    /// How many are admitted only because a container without an AppArmor profile has `runtime/default`.
+    by_unset: usize,
 }
 
 fn number(variable: &str) -> Option<usize> {
@@ -133,6 +142,8 @@ fn runner(batch: usize) -> TestRunner {
 struct Cluster {
     inventories: Vec<Inventory>,
     gatekeeper: GatekeeperAdmission,
+    /// The same with `--strict-apparmor`.
+    strict: GatekeeperAdmission,
 }
 
 impl Cluster {
@@ -144,9 +155,13 @@ impl Cluster {
             .collect();
         let inventories: Result<_, _> = objects.iter().map(|it| inventory(it)).collect();
         let all = inventory(&objects.concat())?;
+        let load = |manifests: &[Manifest]| {
+            GatekeeperAdmission::from_manifests(manifests, &all.namespaces)
+        };
         Ok(Self {
             inventories: inventories?,
-            gatekeeper: GatekeeperAdmission::from_manifests(&manifests(&all)?, &all.namespaces)?,
+            gatekeeper: load(&manifests(&all)?)?,
+            strict: load(&strict_manifests(&all)?)?,
         })
     }
 
@@ -154,18 +169,35 @@ impl Cluster {
     fn ask(&self, index: usize, case: &Case, tally: &mut Tally) -> Result<(), String> {
         let inventory = &self.inventories[index];
         let psp = PspAdmission::new(inventory);
+        let policies = &inventory.policies;
+        let takes_unset = policies.iter().any(|it| unset_is_runtime_default(&it.spec));
         for row in case.rows() {
             let request = row.request(&namespace(index), inventory);
-            let phase = psp.validate_only(&request);
-            let objections = judge(&self.gatekeeper, &request, row.proc_mount_type())
-                .map_err(|it| it.to_string())?;
-            tally.asked += 1;
-            tally.admitted += usize::from(phase.is_allowed());
-            if phase.is_allowed() != objections.is_empty() {
-                return Err(format!(
-                    "the model says {phase:?}, the Rego objects to {objections:?}"
-                ));
+            let mut named = request.clone();
+            if takes_unset {
+                name_unset_profiles(&mut named.pod);
             }
+            let compare = |gatekeeper: &GatekeeperAdmission, modelled: &AdmissionRequest| {
+                let phase = psp.validate_only(modelled);
+                let objections = judge(gatekeeper, &request, row.proc_mount_type())
+                    .map_err(|it| it.to_string())?;
+                if phase.is_allowed() != objections.is_empty() {
+                    return Err(format!(
+                        "the model says {phase:?}, the Rego objects to {objections:?}"
+                    ));
+                }
+                Ok(phase.is_allowed())
+            };
+            let admitted = compare(&self.gatekeeper, &named)?;
+            // The parameters of other policies are the same.
+            let as_it_stands = if takes_unset {
+                compare(&self.strict, &request)?
+            } else {
+                admitted
+            };
+            tally.asked += 1;
+            tally.admitted += usize::from(as_it_stands);
+            tally.by_unset += usize::from(admitted && !as_it_stands);
         }
         Ok(())
     }

@@ -112,6 +112,7 @@ spec:
             max_mutators: 100,
             gatekeeper: Version::new(3, 23),
             kubernetes: Version::new(1, 24),
+            strict_app_armor: false,
         };
         let bundle = plan(&inventory, &resolve::grants(&inventory), options);
         let actual: Vec<(String, String, String)> = bundle

@@ -27,6 +27,7 @@ const OPTIONS: PlanOptions = PlanOptions {
     max_mutators: 100,
     gatekeeper: Version::new(3, 23),
     kubernetes: Version::new(1, 24),
+    strict_app_armor: false,
 };
 
 fn load(text: String) -> Inventory {

@@ -44,6 +44,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "admission",
             "api",
+            "controls",
             "input",
             "psp",
             "requests",

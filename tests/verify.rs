@@ -171,7 +171,12 @@ fn an_apparmor_profile_is_known_in_both_places_where_kubernetes_has_two() {
         ("1.34", true, false),
         ("1.34", false, true),
     ] {
-        let mut arguments = vec!["verify", "--kubernetes-version", release];
+        let mut arguments = vec![
+            "verify",
+            "--strict-apparmor",
+            "--kubernetes-version",
+            release,
+        ];
         if !mutators {
             arguments.push("--no-mutators");
         }
@@ -196,6 +201,12 @@ fn an_apparmor_profile_is_known_in_both_places_where_kubernetes_has_two() {
         );
         let found = run.stdout.contains(not_set);
         assert_eq!(found, is_lost, "{release}: {}", run.stdout);
+        // Unless the profile is demanded, a container without one has it.
+        arguments.retain(|it| *it != "--strict-apparmor");
+        let run = migration.run(&arguments);
+        assert!(!run.stdout.contains("(stricter)"), "{}", run.stdout);
+        assert!(!run.stdout.contains(": stricter"), "{}", run.stdout);
+        assert!(!run.stdout.contains(": differs"), "{}", run.stdout);
     }
 }
 

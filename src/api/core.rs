@@ -226,24 +226,6 @@ impl Pod {
         }
     }
 
-    /// Removes the value at a path of object keys in the container at a place, if it is there.
-    pub fn remove_in_container(&mut self, at: ContainerRef, path: &[&str]) {
-        let list = self
-            .0
-            .get_mut("spec")
-            .and_then(|it| it.get_mut(at.list.field()));
-        let Some((last, parents)) = path.split_last() else {
-            return;
-        };
-        let mut object = list.and_then(|it| it.get_mut(at.index));
-        for key in parents {
-            object = object.and_then(|it| it.get_mut(*key));
-        }
-        if let Some(Value::Object(object)) = object {
-            object.remove(*last);
-        }
-    }
-
     fn string(&self, path: &[&str]) -> &str {
         self.get(path).and_then(Value::as_str).unwrap_or_default()
     }

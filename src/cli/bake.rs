@@ -11,19 +11,17 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-use crate::bake::{BakeResult, Baked, bake, edit, immutable, to_yaml};
+use crate::bake::{BakeOptions, BakeResult, Baked, bake, edit, immutable, to_yaml};
 use crate::cli::both::Both;
 use crate::cli::files::{self, InputArgs};
 use crate::cli::out_dir::{self, File, Writer};
 use crate::cli::{ExitStatus, Output, Ui, migrate};
 
 use crate::input::{Inventory, Workload};
-use crate::plan::{EnforcementAction, PlanOptions, plan};
-use crate::render::{environment, render};
+use crate::plan::EnforcementAction;
 use crate::report::baking::BakeReport;
 use crate::requests::own_pods;
 use crate::resolve;
-use crate::version::Version;
 
 /// Write what PodSecurityPolicies fill into pods into the workloads themselves, so that they pass with no mutator at all.
 ///
@@ -64,9 +62,8 @@ pub(crate) struct BakeArgs {
     #[arg(long, requires = "out_dir")]
     force: bool,
 
-    /// The release of Kubernetes that the workloads are to run on; AppArmor profiles are fields since 1.30.
-    #[arg(long, default_value_t = migrate::KUBERNETES, value_name = "VERSION")]
-    kubernetes_version: Version,
+    #[command(flatten)]
+    target: migrate::TargetArgs,
 
     /// Take it that everybody may use every policy, where the input has no RBAC objects.
     #[arg(long, value_enum, value_name = "WHOM")]
@@ -97,10 +94,11 @@ pub(crate) fn run(args: &BakeArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
     if args.assume_grant.is_some() {
         resolve::assume_everybody(&mut inventory);
     }
-    let others = std::mem::take(&mut inventory.workloads);
+    let both = both(&inventory, &args.target)?;
     let (mut workloads, others) = if args.pods.is_empty() {
-        (others, Vec::new())
+        (inventory.workloads.clone(), Vec::new())
     } else {
+        let others = inventory.workloads.clone();
         (files::workloads(&args.input, &args.pods, ui)?, others)
     };
     for workload in &mut workloads {
@@ -111,7 +109,7 @@ pub(crate) fn run(args: &BakeArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
     if workloads.is_empty() {
         writeln!(ui.stderr, "there is no workload in the input")?;
     }
-    let baked = bake_all(&inventory, &workloads, &others, args.kubernetes_version)?;
+    let baked = bake_all(&both, &workloads, &others, &args.target)?;
     let patches: BTreeMap<usize, &Value> = baked
         .iter()
         .enumerate()
@@ -121,7 +119,7 @@ pub(crate) fn run(args: &BakeArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
         })
         .collect();
     let mut report = BakeReport {
-        kubernetes: args.kubernetes_version,
+        kubernetes: args.target.kubernetes_version,
         baked: &baked,
         left_out: BTreeMap::new(),
         files: Vec::new(),
@@ -174,30 +172,28 @@ pub(crate) fn run(args: &BakeArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
     })
 }
 
+/// PSP and what `migrate` would write now.
+fn both<'a>(inventory: &'a Inventory, target: &migrate::TargetArgs) -> anyhow::Result<Both<'a>> {
+    let manifests = migrate::manifests(inventory, target)?;
+    let kubernetes = target.kubernetes_version;
+    Ok(Both::as_if_deny(inventory, &manifests, kubernetes)?)
+}
+
 /// Bakes all workloads that belong to no other one, in their order.
 fn bake_all<'a>(
-    inventory: &Inventory,
+    both: &Both<'_>,
     workloads: &'a [Workload],
     others: &[Workload],
-    kubernetes: Version,
+    target: &migrate::TargetArgs,
 ) -> anyhow::Result<Vec<Baked<'a>>> {
-    let options = PlanOptions {
-        enforcement_action: EnforcementAction::Deny,
-        mutators: false,
-        max_mutators: 0,
-        gatekeeper: migrate::GATEKEEPER,
-        kubernetes,
-        strict_app_armor: false,
+    let options = target.options(EnforcementAction::Deny);
+    let options = BakeOptions {
+        kubernetes: options.kubernetes,
+        strict_app_armor: options.strict_app_armor,
     };
-    let grants = resolve::grants(inventory);
-    let bystanders = std::collections::BTreeSet::new();
-    let access = crate::access::Access::new(inventory, &grants, &bystanders);
-    let bundle = plan(inventory, &access, options);
-    let manifests = render(&bundle, &environment()?)?;
-    let both = Both::as_if_deny(inventory, &manifests, kubernetes)?;
     own_pods(workloads, others)
         .into_par_iter()
-        .map(|it| bake(inventory, &both.psp, &both, kubernetes, it))
+        .map(|it| bake(both.inventory, &both.psp, both, options, it))
         .collect::<Result<_, _>>()
         .context("an answer of Gatekeeper cannot be known")
 }

@@ -10,6 +10,7 @@ use crate::api::core::{Pod, strings};
 use crate::api::policy::PodSecurityPolicy;
 use crate::api::seccomp;
 use crate::api::validation::{self, API_SERVER, OF_PSP};
+use crate::controls::apparmor::name_unset_profiles;
 use crate::controls::{CONTROLS, Control};
 use crate::gatekeeper::{
     self, ConstraintViolation, EnforcementAction, GatekeeperAdmission, ReviewError,
@@ -85,7 +86,8 @@ impl Both<'_> {
     }
 
     /// The pod as it would be stored, for a comparison: without the name of a policy, with lists of capabilities in one order, and
-    /// with AppArmor profiles in one place where the API server under Gatekeeper knows two.
+    /// with AppArmor profiles in one place where the API server under Gatekeeper knows two; also those that it does not name, because
+    /// a container that is not privileged runs under `runtime/default` without.
     fn stored(&self, asked: &AdmissionRequest, mut pod: Pod) -> Result<Pod, ReviewError> {
         pod.remove(&["metadata", "annotations", PSP_ANNOTATION]);
         for at in pod.container_refs() {
@@ -101,13 +103,16 @@ impl Both<'_> {
             }
         }
         if self.gatekeeper.kubernetes() >= apparmor::FIELD_SINCE {
+            name_unset_profiles(&mut pod);
             apparmor::move_to_containers(&mut pod);
         }
-        crate::controls::apparmor::forget_unset_profiles(&mut pod);
-        self.read(&AdmissionRequest {
+        let mut res = self.read(&AdmissionRequest {
             pod,
             ..asked.clone()
-        })
+        })?;
+        // An API server that knows no field for the profile has dropped it now.
+        name_unset_profiles(&mut res);
+        Ok(res)
     }
 
     /// Why the API server under Gatekeeper refuses the request as it is sent, so that neither side is asked.
@@ -157,7 +162,7 @@ impl Both<'_> {
     /// Whether a policy that can be used accepts the pod as it is stored; without an AppArmor profile it runs under that of the runtime.
     fn accepts_as_stored(&self, asked: &AdmissionRequest, mut pod: Pod) -> bool {
         apparmor::annotate(&mut pod);
-        crate::controls::apparmor::name_unset_profiles(&mut pod);
+        name_unset_profiles(&mut pod);
         let stored = AdmissionRequest {
             pod,
             ..asked.clone()
@@ -268,6 +273,17 @@ impl Answerers for Both<'_> {
             fill_in(psp, &mut res.pod, |it| controls.contains(it.name()));
         }
         res
+    }
+
+    fn mutated(&self, request: &AdmissionRequest) -> Result<Option<Pod>, ReviewError> {
+        let mutated = unless_refused(self.gatekeeper.mutate(request))?;
+        Ok(mutated.map(|it| {
+            if it.changed {
+                it.pod
+            } else {
+                request.pod.clone()
+            }
+        }))
     }
 
     fn missing(

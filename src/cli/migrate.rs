@@ -247,10 +247,6 @@ pub(crate) struct TargetArgs {
     #[arg(long, default_value_t = MAX_MUTATORS, value_name = "NUMBER")]
     max_mutators: usize,
 
-    /// Demand an AppArmor profile where PSP would have set `runtime/default`.
-    #[arg(long)]
-    strict_apparmor: bool,
-
     /// The release of Gatekeeper that the output is for; mutators can be kept to new pods since 3.23.
     #[arg(long, default_value_t = GATEKEEPER, value_name = "VERSION", value_parser = gatekeeper_version)]
     gatekeeper_version: Version,
@@ -258,6 +254,10 @@ pub(crate) struct TargetArgs {
     /// The release of Kubernetes that the output is for; AppArmor profiles are fields since 1.30.
     #[arg(long, default_value_t = KUBERNETES, value_name = "VERSION")]
     pub(crate) kubernetes_version: Version,
+
+    /// Demand an AppArmor profile where PSP would have set `runtime/default`; without this only privileged containers need one.
+    #[arg(long)]
+    strict_apparmor: bool,
 }
 
 fn gatekeeper_version(text: &str) -> anyhow::Result<Version> {
@@ -523,6 +523,18 @@ pub(crate) fn check(
         );
     }
     Ok(())
+}
+
+/// Returns what would be written for the inventory.
+pub(crate) fn manifests(
+    inventory: &Inventory,
+    target: &TargetArgs,
+) -> anyhow::Result<Vec<Manifest>> {
+    let grants = resolve::grants(inventory);
+    let bystanders = target.bystanders();
+    let access = Access::new(inventory, &grants, &bystanders);
+    let bundle = plan(inventory, &access, target.options(EnforcementAction::Deny));
+    Ok(render(&bundle, &environment()?)?)
 }
 
 /// Returns what would be written for the inventory, and its losses.

@@ -14,7 +14,16 @@
 //! From Kubernetes 1.30 on a pod says its profile in `appArmorProfile`; the library ranks field and annotation as the API server does.
 //! `templates/rego/lib/apparmor.rego` judges it.
 //!
+//! A container without a profile runs under the runtime's default one, which `runtime/default` names, unless it is privileged.
+//! So a policy that would have written `runtime/default`, and allows it, gets the parameter `unsetIsRuntimeDefault`: it accepts a
+//! container without any profile that is not privileged.
+//! With `--strict-apparmor` the profile must be there.
+//!
 //! ## Losses
+//!
+//! `unset-profile` (harmless): the container that is accepted without a profile is stored without the annotation that the plugin
+//! wrote, and may be updated, which the plugin refused for the missing annotation.
+//! On a node without AppArmor it runs unconfined, where the kubelet refuses a pod with the annotation.
 //!
 //! Those of every control that fills something in: `default-not-set`, `default-of-the-first`, `default-for-all`,
 //! `default-of-another-policy`, `default-in-the-way` and `default-on-update`; `psp2gatekeeper explain` tells what each is.
@@ -23,7 +32,8 @@
 //! mutator can write such a key.
 //! Since then it is a field too, so that `--kubernetes-version 1.30` adds the mutator, where policies do not differ in what they
 //! fill in and the default is one that the field can say.
-//! Until then a pod that leaves it open is refused; `psp2gatekeeper bake` makes the profile explicit in the workloads.
+//! Until then a pod that leaves it open is refused, unless its policy takes that for `runtime/default`; `psp2gatekeeper bake` makes
+//! the profile explicit in the workloads.
 //!
 //! `default-on-pod` (differs): since Kubernetes 1.30 the default is a field of the pod, not an annotation for each container.
 
@@ -39,7 +49,7 @@ use crate::api::policy::{PodSecurityPolicy, PodSecurityPolicySpec};
 use crate::loss::LossKind;
 use crate::version::Version;
 
-/// The parameter.
+/// The member of the parameter `appArmor` by which a container without a profile counts as one with `runtime/default`.
 const UNSET_IS_RUNTIME_DEFAULT: &str = "unsetIsRuntimeDefault";
 
 /// What a loss calls the annotation that has the default.
@@ -130,6 +140,9 @@ impl Translate for AppArmor {
                 json!(psp.app_armor.default),
             );
         }
+        if unset_is_runtime_default(psp) {
+            strategy.insert(UNSET_IS_RUNTIME_DEFAULT.to_owned(), json!(true));
+        }
         parameters([("appArmor", Value::Object(strategy))])
     }
 
@@ -142,7 +155,11 @@ impl Translate for AppArmor {
             (Some(_), None) => false,
             (Some(outer), Some(inner)) => is_subset(&split(inner), &split(outer)),
         };
-        allowed && (!must_be_set(wide) || must_be_set(narrow))
+        // With and without `--strict-apparmor`: what the one accepts without a profile, the other accepts.
+        let takes_unset = !must_be_set(wide)
+            || must_be_set(narrow)
+                && (unset_is_runtime_default(wide) || !unset_is_runtime_default(narrow));
+        allowed && takes_unset
     }
 
     fn defaults(&self, psp: &PodSecurityPolicySpec, kubernetes: Version) -> Vec<DefaultValue> {
@@ -157,13 +174,24 @@ impl Translate for AppArmor {
                 why: "the default is written as a field of the pod, not as an annotation for each container".to_owned(),
                 pod: json!({}),
             };
-            Mutation::on_pod("securityContext.appArmorProfile", field).but(caveat)
+            Mutation::on_pod("securityContext.appArmorProfile", field)
+                .but(caveat)
+                .but(annotation_alone())
         });
         vec![DefaultValue {
             field: DEFAULT_FIELD,
             place: Place::Annotations(APPARMOR_CONTAINER_PREFIX),
             mutation,
         }]
+    }
+}
+
+/// What becomes of a pod whose annotation says something else than the field that the mutator writes.
+fn annotation_alone() -> Caveat {
+    Caveat {
+        kind: LossKind::AnnotationAlone,
+        why: "the mutator writes the field where the annotation is empty or names another profile, and the API server refuses a pod in which the two differ".to_owned(),
+        pod: json!({ "metadata": { "annotations": { annotation_key("app"): "" } } }),
     }
 }
 
@@ -208,196 +236,5 @@ pub fn name_unset_profiles(pod: &mut Pod) {
     }
 }
 
-/// Takes `runtime/default` out of containers that are not privileged, so that pods that run under the same profiles are equal.
-///
-/// A container's field stays where the pod's field would take its place.
-pub fn forget_unset_profiles(pod: &mut Pod) {
-    let default = field_for(RUNTIME_DEFAULT);
-    let of_pod = pod.security(FIELD).is_some();
-    for at in pod.container_refs() {
-        let Some(container) = pod.container(at) else {
-            continue;
-        };
-        if container.own("privileged") == Some(&Value::Bool(true)) {
-            continue;
-        }
-        let key = annotation_key(container.name());
-        let is_default = container.app_armor_profile() == RUNTIME_DEFAULT;
-        let by_field = !of_pod && container.own(FIELD) == default.as_ref();
-        if is_default {
-            pod.remove(&["metadata", "annotations", &key]);
-        }
-        if by_field {
-            pod.remove_in_container(at, &["securityContext", FIELD]);
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::controls::testing::{
-        check, check_covers, check_defaults, check_mutation, check_parameters, check_unchanged,
-        policy,
-    };
-
-    const KEY: &str = "container.apparmor.security.beta.kubernetes.io/app";
-
-    fn profiles(allowed: Option<&str>, default: &str) -> PodSecurityPolicy {
-        policy(|it| {
-            it.app_armor.allowed = allowed.map(ToOwned::to_owned);
-            default.clone_into(&mut it.app_armor.default);
-        })
-    }
-
-    fn annotated(profile: &str) -> Value {
-        json!({
-            "metadata": { "annotations": { KEY: profile } },
-            "spec": { "containers": [{ "name": "app" }] },
-        })
-    }
-
-    fn bare() -> Value {
-        json!({ "spec": { "containers": [{ "name": "app" }] } })
-    }
-
-    #[test]
-    fn the_default_replaces_an_absent_or_empty_profile() {
-        let psp = profiles(None, "runtime/default");
-        let mut after = annotated("runtime/default");
-        check_mutation(&AppArmor, &psp, annotated(""), after.clone());
-        check_unchanged(&AppArmor, &psp, annotated("unconfined"));
-        check_unchanged(&AppArmor, &profiles(None, ""), bare());
-        after["spec"] = bare()["spec"].clone();
-        check_mutation(&AppArmor, &psp, bare(), after);
-    }
-
-    #[test]
-    fn without_a_list_everything_is_allowed() {
-        check(
-            &AppArmor,
-            &profiles(None, ""),
-            annotated("localhost/x"),
-            &[],
-        );
-        check(&AppArmor, &profiles(None, ""), bare(), &[]);
-    }
-
-    #[test]
-    fn with_a_list_each_container_needs_one_of_its_profiles_as_they_stand() {
-        let psp = profiles(Some("runtime/default, localhost/x"), "");
-        let path = format!("pod.metadata.annotations[{KEY}]");
-        check(&AppArmor, &psp, annotated("runtime/default"), &[]);
-        let unset = format!("{path}: Forbidden: AppArmor profile must be set");
-        check(&AppArmor, &psp, bare(), &[&unset]);
-        check(&AppArmor, &psp, annotated(""), &[&unset]);
-        let blank = format!(
-            "{path}: Forbidden: localhost/x is not an allowed profile. \
-             Allowed values: \"runtime/default, localhost/x\""
-        );
-        check(&AppArmor, &psp, annotated("localhost/x"), &[&blank]);
-        let star = format!(
-            "{path}: Forbidden: unconfined is not an allowed profile. Allowed values: \"*\""
-        );
-        check(
-            &AppArmor,
-            &profiles(Some("*"), ""),
-            annotated("unconfined"),
-            &[&star],
-        );
-    }
-
-    #[test]
-    fn an_empty_list_allows_nothing() {
-        let psp = profiles(Some(""), "");
-        let path = format!("pod.metadata.annotations[{KEY}]");
-        let unset = format!("{path}: Forbidden: AppArmor profile must be set");
-        check(&AppArmor, &psp, bare(), &[&unset]);
-    }
-
-    #[test]
-    fn a_policy_covers_another_whose_profiles_it_allows() {
-        for (wide, narrow, covers) in [
-            (None, None, true),
-            (None, Some("runtime/default"), true),
-            (Some("runtime/default"), None, false),
-            (Some("runtime/default"), Some("runtime/default"), true),
-            (Some("runtime/default,unconfined"), Some("unconfined"), true),
-            (
-                Some("unconfined"),
-                Some("runtime/default,unconfined"),
-                false,
-            ),
-        ] {
-            check_covers(
-                &AppArmor,
-                &profiles(wide, ""),
-                &profiles(narrow, ""),
-                covers,
-            );
-        }
-    }
-
-    #[test]
-    fn a_policy_that_leaves_a_profile_open_is_not_covered_by_one_that_fills_it_in() {
-        let default = "runtime/default";
-        for (wide, narrow, covers) in [
-            ((None, ""), (None, default), true),
-            ((None, default), (None, default), true),
-            ((None, default), (None, ""), false),
-            ((None, default), (Some(default), ""), true),
-            ((Some(default), ""), (None, default), false),
-            ((Some(default), default), (Some(default), ""), true),
-        ] {
-            let [wide, narrow] = [wide, narrow].map(|(allowed, it)| profiles(allowed, it));
-            check_covers(&AppArmor, &wide, &narrow, covers);
-        }
-    }
-
-    #[test]
-    fn what_is_listed_travels_sorted_and_what_is_absent_does_not() {
-        let psp = profiles(Some("unconfined,localhost/x"), "localhost/x");
-        let strategy = json!({
-            "allowedProfileNames": ["localhost/x", "unconfined"],
-            "defaultProfileName": "localhost/x",
-        });
-        check_parameters(&AppArmor, &psp, &json!({ "appArmor": strategy }));
-        check_parameters(&AppArmor, &profiles(None, ""), &json!({ "appArmor": {} }));
-    }
-
-    #[test]
-    fn the_default_can_be_written_since_there_is_a_field() {
-        let written = |field: &str, value: Value| {
-            let (annotation, prefix) = ("apparmor.security.beta.kubernetes.io", "container");
-            format!(
-                "metadata.annotations[{annotation}/defaultProfileName] \
-                 in Annotations(\"{prefix}.{annotation}/\"): Assign on Pod of {field} = {value} \
-                 unless {field}; default-on-pod Differs {{}}"
-            )
-        };
-        let field = "securityContext.appArmorProfile";
-        for (default, value) in [
-            ("runtime/default", json!({ "type": "RuntimeDefault" })),
-            ("unconfined", json!({ "type": "Unconfined" })),
-            (
-                "localhost/x",
-                json!({ "type": "Localhost", "localhostProfile": "x" }),
-            ),
-        ] {
-            let psp = profiles(None, default);
-            check_defaults(&AppArmor, &psp, (1, 30), &[&written(field, value)]);
-        }
-        let nothing = "metadata.annotations[apparmor.security.beta.kubernetes.io/defaultProfileName] \
-            in Annotations(\"container.apparmor.security.beta.kubernetes.io/\"): nothing";
-        check_defaults(
-            &AppArmor,
-            &profiles(None, "unconfined"),
-            (1, 29),
-            &[nothing],
-        );
-        check_defaults(&AppArmor, &profiles(None, "odd"), (1, 30), &[nothing]);
-        check_defaults(&AppArmor, &profiles(None, ""), (1, 30), &[]);
-    }
-}
+mod tests;

@@ -126,11 +126,11 @@ impl LossKind {
         match self {
             Self::AnnotationAlone => &Text {
                 name: "annotation-alone",
-                of: &["seccomp"],
+                of: &["apparmor", "seccomp"],
                 direction: Direction::Stricter,
-                what: "A pod that says its profile of seccomp in the old annotation alone, and another one than the default, is refused.",
+                what: "A pod that names its seccomp or AppArmor profile in the old annotation alone, and another one than the default, is denied.",
                 why: "a mutator sees that the field is not there and writes the default into it; field and annotation differ then, which no API server accepts.",
-                remedy: "Say the profile in the field, `securityContext.seccompProfile`, which Kubernetes knows since 1.19; the mutator leaves it alone.",
+                remedy: "Name the profile in the field, `securityContext.seccompProfile` (Kubernetes 1.19 and later) or `securityContext.appArmorProfile` (1.30 and later): the mutator does not touch it.",
             },
             Self::DefaultAdmits => &Text {
                 name: "default-admits",

@@ -5,7 +5,9 @@ use serde_json::json;
 use super::{ALL, EVERYWHERE};
 use crate::access::{ANYWHERE, Access, Identity};
 use crate::admission::{AdmissionRequest, Operation};
+use crate::api::core::APPARMOR_CONTAINER_PREFIX;
 use crate::controls::apparmor;
+use crate::controls::defaults::Place;
 use crate::input::Inventory;
 use crate::loss::{Loss, LossKind};
 use crate::plan::{Bundle, PlanOptions};
@@ -81,7 +83,8 @@ fn unset_profile(
         let usable = access.usable(&identity, &request.namespace);
         // All of them must demand the annotation, or PSP would let the update pass.
         usable.iter().all(|it| relaxed(it)).then(|| {
-            apparmor::forget_unset_profiles(&mut request.pod);
+            let profiles = [Place::Annotations(APPARMOR_CONTAINER_PREFIX)];
+            request.pod = reshape::without(first, request.pod, profiles);
             request.operation = Operation::Update;
             request.old_pod = Some(request.pod.clone());
             reshape::give(

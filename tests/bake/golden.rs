@@ -49,6 +49,7 @@ fn baked_pods_of_the_golden_cases_pass_without_defaults() {
             max_mutators: 0,
             gatekeeper: Version::new(3, 23),
             kubernetes: Version::new(1, 24),
+            strict_app_armor: false,
         };
         let bundle = plan(&inventory, &resolve::grants(&inventory), options);
         let manifests = render(&bundle, &environment().expect("they are ours")).expect("they fit");

@@ -258,6 +258,65 @@ fn an_app_armor_profile_is_a_field_too_where_there_is_one() {
 }
 
 #[test]
+fn the_app_armor_profile_that_a_container_has_without_one_is_written_where_it_is_demanded() {
+    let annotations = "apparmor.security.beta.kubernetes.io/defaultProfileName: runtime/default, \
+        apparmor.security.beta.kubernetes.io/allowedProfileNames: runtime/default";
+    let named = |names: &[&str]| {
+        let key = |it: &&str| format!("container.apparmor.security.beta.kubernetes.io/{it}");
+        let pairs = names.iter().map(|it| (key(it), json!("runtime/default")));
+        json!({ "metadata": { "annotations": Value::Object(pairs.collect()) } })
+    };
+    check(
+        annotations,
+        "",
+        &["--strict-apparmor"],
+        &named(&["init", "web"]),
+    );
+    let place = Place::new(&cluster(annotations, ""), WEB);
+    let report = place.bake_json(&["--kubernetes-version", "1.30"]);
+    assert_eq!(report["workloads"][0]["result"], "complete");
+    // Without a profile a privileged container may be unconfined.
+    let app = WEB.replace("image: w", "image: w, securityContext: {privileged: true}");
+    let place = Place::new(&cluster(annotations, "privileged: true"), &app);
+    let report = place.bake_json(&[]);
+    assert_eq!(
+        report["workloads"][0]["patch"]["spec"]["template"],
+        named(&["web"])
+    );
+    // And what else is filled in stays.
+    let place = Place::new(
+        &cluster(annotations, "requiredDropCapabilities: [KILL]"),
+        WEB,
+    );
+    let report = place.bake_json(&[]);
+    let template = &report["workloads"][0]["patch"]["spec"]["template"];
+    assert_eq!(report["workloads"][0]["result"], "patched");
+    assert!(template["metadata"].is_null(), "{template}");
+}
+
+#[test]
+fn the_app_armor_profile_is_written_where_another_policy_would_decide_without_it() {
+    let seccomp = "seccomp.security.alpha.kubernetes.io";
+    let allowed = format!("{seccomp}/allowedProfileNames: runtime/default");
+    let annotations = format!(
+        "{allowed}, {seccomp}/defaultProfileName: runtime/default, \
+         apparmor.security.beta.kubernetes.io/defaultProfileName: runtime/default"
+    );
+    // It refuses the pod until that has a profile of seccomp, and comes first by name.
+    let another = cluster(&allowed, "requiredDropCapabilities: [KILL]")
+        .replace("name: restricted", "name: another");
+    let another = another.split("---\n").next().unwrap_or_default();
+    let both = cluster(&annotations, "").replace("[restricted]", "[another, restricted]");
+    let report = Place::new(&format!("{another}---\n{both}"), WEB).bake_json(&[]);
+    let workload = &report["workloads"][0];
+    assert_eq!(workload["policy"], "restricted");
+    assert_eq!(workload["result"], "patched", "{workload}");
+    let written = &workload["patch"]["spec"]["template"]["metadata"]["annotations"];
+    let key = "container.apparmor.security.beta.kubernetes.io/web";
+    assert_eq!(written[key], "runtime/default", "{written}");
+}
+
+#[test]
 fn workloads_that_are_refused_today_are_told_with_the_reason() {
     let app = format!(
         "{WEB}---

@@ -42,6 +42,10 @@ pub(crate) struct Row {
     ///
     /// The Rego tells once, of the pod, what its containers inherit; and it tells what is missing and would be filled in.
     pub(crate) rego_objections: Option<usize>,
+    /// The harmless loss by which the Rego accepts the pod as it stands, where the plugin has to fill something in first.
+    ///
+    /// Where losses of this kind are switched off it does not.
+    pub(crate) loss: Option<String>,
 }
 
 /// What becomes of the pod.
@@ -86,6 +90,15 @@ pub(crate) fn inventory(objects: &[Value]) -> anyhow::Result<Inventory> {
 
 /// Renders the inventory, without mutators.
 pub(crate) fn manifests(inventory: &Inventory) -> anyhow::Result<Vec<Manifest>> {
+    rendered(inventory, false)
+}
+
+/// The same where every container must name its AppArmor profile: then the constraint is the plugin's Validate phase exactly.
+pub(crate) fn strict_manifests(inventory: &Inventory) -> anyhow::Result<Vec<Manifest>> {
+    rendered(inventory, true)
+}
+
+fn rendered(inventory: &Inventory, strict_app_armor: bool) -> anyhow::Result<Vec<Manifest>> {
     let grants = resolve::grants(inventory);
     let options = PlanOptions {
         enforcement_action: EnforcementAction::Deny,
@@ -93,6 +106,7 @@ pub(crate) fn manifests(inventory: &Inventory) -> anyhow::Result<Vec<Manifest>> 
         max_mutators: 100,
         gatekeeper: Version::new(3, 23),
         kubernetes: Version::new(1, 24),
+        strict_app_armor,
     };
     Ok(render(&plan(inventory, &grants, options), &environment()?)?)
 }

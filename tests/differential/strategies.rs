@@ -91,9 +91,15 @@ fn policy() -> impl Strategy<Value = Map<String, Value>> {
             "apparmor.security.beta.kubernetes.io/allowedProfileNames",
             profiles(APPARMOR),
         ),
-        annotation(
+        // More often than others, because what it makes of a container without a profile is looked at by itself.
+        member(
             "apparmor.security.beta.kubernetes.io/defaultProfileName",
-            text(APPARMOR),
+            3.0 * IN_POLICY,
+            proptest::strategy::Union::new_weighted(vec![
+                (2, one_of(&[json!("runtime/default")])),
+                (1, text(APPARMOR)),
+            ])
+            .boxed(),
         ),
     ])
 }

@@ -29,6 +29,7 @@ const LATEST: PlanOptions = PlanOptions {
     max_mutators: 100,
     gatekeeper: Version::new(3, 23),
     kubernetes: Version::new(1, 24),
+    strict_app_armor: true,
 };
 
 fn inventory(text: &str) -> Inventory {
