@@ -5,7 +5,9 @@
 
 use divan::Bencher;
 use divan::counter::BytesCount;
+use psp2gatekeeper::access::Access;
 use psp2gatekeeper::input::{self, Inventory, LoadOptions, Source};
+use psp2gatekeeper::losses;
 use psp2gatekeeper::manifest::Manifest;
 use psp2gatekeeper::plan::{EnforcementAction, PlanOptions, plan};
 use psp2gatekeeper::render::{environment, render};
@@ -45,7 +47,11 @@ fn manifests(inventory: &Inventory) -> Vec<Manifest> {
         kubernetes: Version::new(1, 24),
         strict_app_armor: false,
     };
-    let bundle = plan(inventory, &resolve::grants(inventory), options);
+    let grants = resolve::grants(inventory);
+    let bystanders = BTreeSet::new();
+    let access = Access::new(inventory, &grants, &bystanders);
+    let bundle = plan(inventory, &access, options);
+    divan::black_box(losses::find(inventory, &access, &bundle, options));
     let environment = environment().expect("the templates are well-formed");
     render(&bundle, &environment).expect("it renders")
 }

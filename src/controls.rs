@@ -431,7 +431,7 @@ pub(crate) mod testing {
         let caveats = it.caveats.iter().map(|it| {
             let words = it.why.split(' ').count();
             assert!(words > 5 && !it.why.ends_with('.'), "{}", it.why);
-            format!("; {} {:?} {}", it.name, it.direction, it.pod)
+            format!("; {} {:?} {}", it.kind, it.kind.direction(), it.pod)
         });
         format!(
             "{:?} on {:?} of {} = {} unless {unless}{}",

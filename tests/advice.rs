@@ -3,10 +3,12 @@
 
 use psp2gatekeeper::advice::{Advice, Reason, advice};
 use psp2gatekeeper::input::{LoadOptions, Source, load};
-use psp2gatekeeper::plan::{EnforcementAction, PlanOptions, plan};
+use psp2gatekeeper::plan::{EnforcementAction, PlanOptions};
 use psp2gatekeeper::resolve;
 use psp2gatekeeper::standards::Level;
 use psp2gatekeeper::version::Version;
+
+mod support;
 
 /// A policy with these fields beside those that it must have.
 fn policy(name: &str, fields: &str) -> String {
@@ -74,7 +76,7 @@ fn advised(objects: &[String]) -> Advice {
         kubernetes: Version::new(1, 24),
         strict_app_armor: false,
     };
-    let bundle = plan(&inventory, &grants, options);
+    let (bundle, _) = support::planned(&inventory, options);
     let mut diagnostics = resolve::diagnostics(&inventory, &grants);
     diagnostics.extend(bundle.diagnostics.iter().cloned());
     advice(&inventory, &bundle, &diagnostics)

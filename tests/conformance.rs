@@ -39,6 +39,7 @@ mod as_written;
 mod engines;
 #[path = "conformance/rows.rs"]
 mod rows;
+mod support;
 
 fn main() -> ExitCode {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance");

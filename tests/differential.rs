@@ -32,6 +32,7 @@ use strategies::Case;
 mod rows;
 #[path = "differential/strategies.rs"]
 mod strategies;
+mod support;
 
 /// Policies that are rendered into one constraint, small enough for the policies to stand in its parameters.
 const BATCH: usize = 45;

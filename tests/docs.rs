@@ -11,7 +11,7 @@ use std::path::Path;
 
 use psp2gatekeeper::controls::{CONTROLS, page};
 use psp2gatekeeper::diagnostic::CODES;
-use psp2gatekeeper::loss::LOSS_KINDS;
+use psp2gatekeeper::loss::LossKind;
 
 #[test]
 fn each_control_has_its_page() {
@@ -48,9 +48,9 @@ fn losses_have_their_page() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/losses.md");
     let introduction = "# Losses\n\nWhat Gatekeeper will do otherwise than PodSecurityPolicy, wherever a pod shows it.\n\
         `psp2gatekeeper explain run-as-user/default-on-pod` prints what stands here, and what is particular to that control.\n";
-    let pages = LOSS_KINDS
-        .iter()
-        .map(|it| format!("\n#{}", it.page(it.name, "")));
+    let pages = LossKind::ALL
+        .into_iter()
+        .map(|it| format!("\n#{}", it.page(it.name(), "")));
     let page = format!("{introduction}{}", pages.collect::<String>());
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, &page).unwrap();

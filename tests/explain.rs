@@ -5,29 +5,14 @@
     reason = "tests read files and may panic"
 )]
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use psp2gatekeeper::controls::{CONTROLS, page};
 use psp2gatekeeper::diagnostic::CODES;
-use psp2gatekeeper::loss::{DIRECTIONS, LOSS_KINDS};
+use psp2gatekeeper::loss::{DIRECTIONS, GATEKEEPER, LossKind};
 use serde_json::Value;
-
-/// What is written with hyphens in the source of plans and controls, and is neither a loss nor a control nor a code.
-const OTHERS: [&str; 10] = [
-    "daemon-set-controller",
-    "gatekeeper-system",
-    "job-controller",
-    "kube-system",
-    "persistent-volume-binder",
-    "pod-security-policies",
-    "replicaset-controller",
-    "replication-controller",
-    "runtime-default",
-    "statefulset-controller",
-];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -59,47 +44,16 @@ fn refused(topic: &str) -> String {
     String::from_utf8(output.stderr).expect("text")
 }
 
-/// The strings in a source that are words with hyphens between them, without what is before a slash.
-fn hyphenated(source: &str) -> BTreeSet<&str> {
-    let untested = source.split("#[cfg(test)]").next().unwrap_or_default();
-    let is_word = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_lowercase());
-    untested
-        .split('"')
-        .map(|it| it.rsplit('/').next().unwrap_or(it))
-        .filter(|it| it.contains('-') && it.split('-').all(is_word))
-        .collect()
-}
-
-fn sources(folder: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(root().join(folder)).expect("a folder");
-    entries
-        .map(|it| it.expect("an entry").path())
-        .filter(|it| it.extension().is_some_and(|it| it == "rs"))
-        .collect()
-}
-
 #[test]
-fn every_loss_that_can_be_declared_is_explained_and_no_other() {
-    let files = [sources("src/plan"), sources("src/controls")].concat();
-    let texts: Vec<String> = files
-        .iter()
-        .map(|it| fs::read_to_string(it).expect("a source"))
-        .collect();
-    let mut declared: BTreeSet<&str> = texts.iter().flat_map(|it| hyphenated(it)).collect();
-    declared.retain(|name| {
-        !OTHERS.contains(name)
-            && !CONTROLS.iter().any(|it| it.name() == *name)
-            && !CODES.iter().any(|(code, _)| code == name)
-    });
-    // Where Gatekeeper is not asked, this ending is put to the name of what happens.
-    let unasked = LOSS_KINDS
-        .iter()
-        .filter_map(|it| it.name.strip_suffix("-default"));
-    let endings: Vec<String> = unasked.map(|it| format!("{it}-default")).collect();
-    declared.extend(endings.iter().map(String::as_str));
-    let known: BTreeSet<&str> = LOSS_KINDS.iter().map(|it| it.name).collect();
-    assert_eq!(declared, known);
-    assert!(LOSS_KINDS.is_sorted_by_key(|it| it.name));
+fn kinds_of_losses_are_sorted_and_of_controls_that_exist() {
+    let names: Vec<&str> = LossKind::ALL.iter().map(|it| it.name()).collect();
+    assert!(names.is_sorted());
+    for kind in LossKind::ALL {
+        for of in kind.of() {
+            let is_control = CONTROLS.iter().any(|it| it.name() == *of);
+            assert!(is_control || *of == GATEKEEPER, "{kind} of {of}");
+        }
+    }
 }
 
 #[test]
@@ -114,12 +68,15 @@ fn what_reports_declare_has_the_direction_that_is_explained() {
         for loss in report["losses"].as_array().expect("losses") {
             let name = loss["name"].as_str().expect("a name");
             let (of, name) = name.split_once('/').expect("a slash");
-            let kind = LOSS_KINDS
-                .iter()
-                .find(|it| it.name == name)
+            let kind = LossKind::ALL
+                .into_iter()
+                .find(|it| it.name() == name)
                 .unwrap_or_else(|| panic!("{}: {of}/{name} is not explained", path.display()));
-            assert!(kind.of.is_empty() || kind.of.contains(&of), "{of}/{name}");
-            assert_eq!(loss["direction"], kind.direction.name(), "{of}/{name}");
+            assert!(
+                kind.of().is_empty() || kind.of().contains(&of),
+                "{of}/{name}"
+            );
+            assert_eq!(loss["direction"], kind.direction().name(), "{of}/{name}");
             seen += 1;
         }
     }
@@ -128,12 +85,12 @@ fn what_reports_declare_has_the_direction_that_is_explained() {
 
 #[test]
 fn a_loss_is_explained_with_its_direction_reason_and_remedy() {
-    for kind in LOSS_KINDS {
-        let of = kind.of.first().unwrap_or(&"privilege-escalation");
-        for topic in [kind.name.to_owned(), format!("{of}/{}", kind.name)] {
+    for kind in LossKind::ALL {
+        let of = kind.of().first().unwrap_or(&"privilege-escalation");
+        for topic in [kind.name().to_owned(), format!("{of}/{}", kind.name())] {
             let text = explained(&topic);
             assert!(text.starts_with(&format!("# {topic}\n\n")), "{text}");
-            let direction = format!("; {}: ", kind.direction);
+            let direction = format!("; {}: ", kind.direction());
             for part in [&direction, kind.what, "\n\nWhy: ", "\n\nWhat to do: "] {
                 assert!(text.contains(part), "{part}: {text}");
             }
@@ -215,7 +172,7 @@ fn every_topic_that_is_listed_is_explained() {
     let topics: Vec<&str> = topics.filter_map(|it| it.split(' ').next()).collect();
     assert_eq!(
         topics.len(),
-        CONTROLS.len() + LOSS_KINDS.len() + DIRECTIONS.len() + CODES.len()
+        CONTROLS.len() + LossKind::ALL.len() + DIRECTIONS.len() + CODES.len()
     );
     for topic in topics {
         explained(topic);

@@ -4,9 +4,10 @@
 use std::fmt::Write as _;
 
 use psp2gatekeeper::input::{self, LoadOptions, Source};
-use psp2gatekeeper::plan::{EnforcementAction, Namespaces, PlanOptions, plan};
-use psp2gatekeeper::resolve;
+use psp2gatekeeper::plan::{EnforcementAction, Namespaces, PlanOptions};
 use psp2gatekeeper::version::Version;
+
+mod support;
 
 const FS_GROUP_5: &str = "fsGroup: {rule: MustRunAs, ranges: [{min: 5, max: 9}]}";
 const FS_GROUP_6: &str = "fsGroup: {rule: MustRunAs, ranges: [{min: 6, max: 9}]}";
@@ -114,7 +115,7 @@ spec:
             kubernetes: Version::new(1, 24),
             strict_app_armor: false,
         };
-        let bundle = plan(&inventory, &resolve::grants(&inventory), options);
+        let (bundle, _) = support::planned(&inventory, options);
         let actual: Vec<(String, String, String)> = bundle
             .mutators
             .iter()
@@ -125,12 +126,11 @@ spec:
                         .iter()
                         .fold("all".to_owned(), |acc, it| format!("{acc} -{it}")),
                 };
-                let (name, labels) = match &it.labels {
-                    Some(labels) => {
-                        let (name, _) = it.name.rsplit_once('-').expect("it has a fingerprint");
-                        (format!("{name}-*"), format!(" {labels}"))
-                    }
-                    None => (it.name.clone(), String::new()),
+                let (name, labels) = if it.pods.is_all() {
+                    (it.name.clone(), String::new())
+                } else {
+                    let (name, _) = it.name.rsplit_once('-').expect("it has a fingerprint");
+                    (format!("{name}-*"), format!(" {}", it.pods))
                 };
                 (
                     name,

@@ -86,7 +86,13 @@ fn value_taking(value: &Value, other: &Value, path: &str, chosen: &dyn Fn(&str) 
     match (value, other) {
         (Value::Object(members), Value::Object(_) | Value::Null) => {
             let others = other.as_object().unwrap_or(&none);
-            members_taking(members, others, path, chosen).into()
+            let taken = members_taking(members, others, path, chosen);
+            // An object of which nothing is left is not there either.
+            if taken.is_empty() && other.is_null() && !members.is_empty() {
+                Value::Null
+            } else {
+                taken.into()
+            }
         }
         (Value::Null, Value::Object(others)) => {
             let members = members_taking(&none, others, path, chosen);

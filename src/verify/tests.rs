@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::admission::{Operation, UserInfo, Violation};
+use crate::loss::LossKind;
 
 /// A world of one policy, `psp`, that fills in `spec.default` and refuses `spec.bad`, and of an output that does neither and
 /// whose mutators get in the way of pods with `spec.mutated`; its API server refuses `spec.invalid`, and `spec.ill-filled` once the
@@ -50,19 +51,8 @@ impl Answerers for World {
         if has(pod, "invalid") {
             return Ok(None);
         }
-        if has(pod, "taken") {
-            let mut without = request.clone();
-            without.pod.remove(&["spec", "taken"]);
-            let reset = self.ask(&without)?.map(Box::new);
-            return Ok(reset.map(|it| Answers {
-                asked: request.clone(),
-                psp: forbidden("psp"),
-                policy: None,
-                gatekeeper: it.gatekeeper.clone(),
-                reset: Some(it),
-            }));
-        }
-        let refused = has(pod, "bad") || has(pod, "ill-filled");
+        let taken = has(pod, "taken");
+        let refused = has(pod, "bad") || has(pod, "ill-filled") || taken;
         let mut filled = pod.clone();
         filled.set(&["spec", "default"], 1.into());
         let psp = if refused {
@@ -80,10 +70,10 @@ impl Answerers for World {
         };
         Ok(Some(Answers {
             asked: request.clone(),
-            policy: (!has(pod, "bad")).then(|| "psp".to_owned()),
+            policy: (!has(pod, "bad") && !taken).then(|| "psp".to_owned()),
             psp,
             gatekeeper,
-            reset: None,
+            is_stored_pod_accepted: taken && !has(pod, "bad"),
         }))
     }
 
@@ -92,7 +82,10 @@ impl Answerers for World {
         vec![Tried {
             policy: "psp".to_owned(),
             fills_in: one("filler", !has(&request.pod, "default")),
-            refuses: one("refuser", has(&request.pod, "bad")),
+            refuses: one(
+                "refuser",
+                has(&request.pod, "bad") || has(&request.pod, "taken"),
+            ),
         }]
     }
 
@@ -107,6 +100,19 @@ impl Answerers for World {
             res.pod.set(&["spec", "default"], 1.into());
         }
         res
+    }
+
+    fn missing(
+        &self,
+        request: &AdmissionRequest,
+        _policy: &str,
+    ) -> Result<BTreeSet<&'static str>, Infallible> {
+        let lacks = !has(&request.pod, "default");
+        Ok(lacks.then_some("spec.field").into_iter().collect())
+    }
+
+    fn mutated(&self, request: &AdmissionRequest) -> Result<Option<Pod>, Infallible> {
+        Ok(Some(request.pod.clone()))
     }
 
     fn mutators_fill_in(
@@ -153,16 +159,18 @@ fn request(spec: &Value) -> AdmissionRequest {
     }
 }
 
-fn loss(name: &str, direction: Direction) -> Loss {
+fn loss(control: &'static str, kind: LossKind) -> Loss {
     Loss {
-        name: name.to_owned(),
-        direction,
+        control,
+        kind,
         psp: "psp".to_owned(),
         alike: Vec::new(),
         field: "spec.field".to_owned(),
         namespaces: vec!["shop".to_owned()],
         subjects: vec!["Group developers".to_owned()],
+        reaches_creators: true,
         why: "it is a test".to_owned(),
+        causes: Vec::new(),
         witness: AdmissionRequest::default(),
     }
 }
@@ -202,7 +210,7 @@ fn a_ledger_counts_each_request_once() {
         request(&json!({ "ill-filled": true, "default": 1 })),
         request(&json!({})),
     ];
-    let losses = [loss("filler/default-not-set", Direction::Stricter)];
+    let losses = [loss("filler", LossKind::DefaultNotSet)];
     let ledger = verify(&AS_DECLARED, &losses, &requests);
     assert_eq!((ledger.asked, ledger.repeated, ledger.invalid), (5, 1, 2));
     assert_eq!(
@@ -215,7 +223,7 @@ fn a_ledger_counts_each_request_once() {
 
 #[test]
 fn a_loss_explains_where_it_reaches() {
-    let declared = || loss("filler/default-not-set", Direction::Stricter);
+    let declared = || loss("filler", LossKind::DefaultNotSet);
     check_explained(&AS_DECLARED, declared(), &json!({}), 1);
     let everywhere = Loss {
         namespaces: vec!["*".to_owned()],
@@ -236,8 +244,8 @@ fn a_loss_explains_where_it_reaches() {
             psp: "other".to_owned(),
             ..declared()
         },
-        loss("other/default-not-set", Direction::Stricter),
-        loss("filler/default-not-set", Direction::Looser),
+        loss("other", LossKind::DefaultNotSet),
+        loss("filler", LossKind::OwnRequest),
     ] {
         check_explained(&AS_DECLARED, elsewhere, &json!({}), 0);
     }
@@ -253,7 +261,7 @@ fn a_service_account_is_reached_under_each_of_its_names() {
     ] {
         let declared = Loss {
             subjects: vec![subject.to_owned()],
-            ..loss("filler/default-not-set", Direction::Stricter)
+            ..loss("filler", LossKind::DefaultNotSet)
         };
         let spec = json!({ "serviceAccountName": "web" });
         check_explained(&AS_DECLARED, declared, &spec, 1);
@@ -266,7 +274,7 @@ fn a_loss_does_not_cover_for_something_else() {
         odd: true,
         ..AS_DECLARED
     };
-    let declared = || loss("filler/default-not-set", Direction::Stricter);
+    let declared = || loss("filler", LossKind::DefaultNotSet);
     check_explained(&world, declared(), &json!({}), 1);
     check_explained(&world, declared(), &json!({ "odd": true }), 0);
 }
@@ -274,21 +282,18 @@ fn a_loss_does_not_cover_for_something_else() {
 #[test]
 fn a_mutator_in_the_way_is_explained_by_its_control() {
     let mutated = json!({ "mutated": true, "default": 1 });
-    let declared = || loss("mutator/default-in-the-way", Direction::Stricter);
+    let declared = || loss("mutator", LossKind::DefaultInTheWay);
     check_explained(&AS_DECLARED, declared(), &mutated, 1);
-    let other = loss("filler/default-not-set", Direction::Stricter);
+    let other = loss("filler", LossKind::DefaultNotSet);
     check_explained(&AS_DECLARED, other, &mutated, 0);
 }
 
 #[test]
 fn what_one_policy_fills_in_and_what_a_mutator_does_go_together() {
     let both = json!({ "mutated": true });
-    let in_the_way = loss("mutator/default-in-the-way", Direction::Stricter);
+    let in_the_way = loss("mutator", LossKind::DefaultInTheWay);
     check_explained(&AS_DECLARED, in_the_way.clone(), &both, 0);
-    let losses = [
-        in_the_way,
-        loss("filler/default-not-set", Direction::Stricter),
-    ];
+    let losses = [in_the_way, loss("filler", LossKind::DefaultNotSet)];
     let ledger = verify(&AS_DECLARED, &losses, &[request(&both)]);
     assert_eq!((ledger.explained, ledger.unexplained), (1, 0));
     assert_eq!(ledger.by_loss, BTreeMap::from([(0, 1), (1, 1)]));
@@ -330,7 +335,7 @@ fn a_difference_that_the_declared_output_does_not_have_is_a_finding() {
         as_declared: false,
         ..AS_DECLARED
     };
-    let declared = loss("filler/default-not-set", Direction::Stricter);
+    let declared = loss("filler", LossKind::DefaultNotSet);
     check_explained(&world, declared, &json!({}), 0);
 }
 
@@ -341,21 +346,11 @@ fn what_is_overlooked_and_what_is_stored_otherwise_is_explained_by_its_control()
         ..AS_DECLARED
     };
     let bad = json!({ "bad": true });
-    check_explained(&world, loss("refuser/not-seen", Direction::Looser), &bad, 1);
-    check_explained(&world, loss("filler/not-seen", Direction::Looser), &bad, 0);
+    check_explained(&world, loss("refuser", LossKind::NamespaceIgnored), &bad, 1);
+    check_explained(&world, loss("filler", LossKind::NamespaceIgnored), &bad, 0);
     let unset = json!({});
-    check_explained(
-        &world,
-        loss("filler/elsewhere", Direction::Differs),
-        &unset,
-        1,
-    );
-    check_explained(
-        &world,
-        loss("refuser/elsewhere", Direction::Differs),
-        &unset,
-        0,
-    );
+    check_explained(&world, loss("filler", LossKind::DefaultForAll), &unset, 1);
+    check_explained(&world, loss("refuser", LossKind::DefaultForAll), &unset, 0);
 }
 
 #[test]
@@ -421,30 +416,37 @@ fn differences_are_told_down_to_values() {
 }
 
 #[test]
-fn what_an_api_server_takes_out_is_harmless_where_the_rest_is_alike() {
+fn what_a_policy_accepts_as_it_is_stored_is_harmless() {
     let harmless = || Loss {
         psp: "*".to_owned(),
-        ..loss("refuser/taken-out", Direction::Harmless)
+        ..loss("refuser", LossKind::ResetByApiServer)
     };
     let taken = json!({ "taken": 1, "default": 1 });
     check_explained(&AS_DECLARED, harmless(), &taken, 1);
-    // It must be declared as what it is.
-    let looser = Loss {
-        direction: Direction::Looser,
-        ..harmless()
-    };
-    check_explained(&AS_DECLARED, looser, &taken, 0);
-    // What the policy refuses besides is let pass, too.
+    // It must be declared as what it is, and for the control that objected.
+    check_explained(
+        &AS_DECLARED,
+        loss("refuser", LossKind::NamespaceIgnored),
+        &taken,
+        0,
+    );
+    check_explained(
+        &AS_DECLARED,
+        loss("filler", LossKind::ResetByApiServer),
+        &taken,
+        0,
+    );
+    // What no policy accepts as it is stored is looser.
     let lenient = World {
         strict: false,
         ..AS_DECLARED
     };
     let bad = json!({ "taken": 1, "bad": 1, "default": 1 });
     check_explained(&lenient, harmless(), &bad, 0);
-    // The rest differs, which must be declared by itself.
-    let differs = json!({ "taken": 1 });
-    check_explained(&lenient, harmless(), &differs, 0);
-    let losses = [harmless(), loss("filler/elsewhere", Direction::Differs)];
-    let ledger = verify(&lenient, &losses, &[request(&differs)]);
-    assert_eq!(ledger.by_loss, BTreeMap::from([(0, 1), (1, 1)]));
+    check_explained(
+        &lenient,
+        loss("refuser", LossKind::NamespaceIgnored),
+        &bad,
+        1,
+    );
 }

@@ -9,11 +9,10 @@ use psp2gatekeeper::api::seccomp;
 use psp2gatekeeper::bake::apply;
 use psp2gatekeeper::gatekeeper::GatekeeperAdmission;
 use psp2gatekeeper::input::{self, Inventory, LoadOptions, Source};
-use psp2gatekeeper::plan::{EnforcementAction, PlanOptions, plan};
+use psp2gatekeeper::plan::{EnforcementAction, PlanOptions};
 use psp2gatekeeper::psp::{PSP_ANNOTATION, PspAdmission};
 use psp2gatekeeper::render::{environment, render};
 use psp2gatekeeper::requests::{own_pod, prepare};
-use psp2gatekeeper::resolve;
 use psp2gatekeeper::version::Version;
 use serde_json::{Value, json};
 
@@ -51,7 +50,7 @@ fn baked_pods_of_the_golden_cases_pass_without_defaults() {
             kubernetes: Version::new(1, 24),
             strict_app_armor: false,
         };
-        let bundle = plan(&inventory, &resolve::grants(&inventory), options);
+        let (bundle, _) = crate::support::planned(&inventory, options);
         let manifests = render(&bundle, &environment().expect("they are ours")).expect("they fit");
         let gatekeeper = GatekeeperAdmission::from_manifests(&manifests, &inventory.namespaces)
             .expect("they are read");

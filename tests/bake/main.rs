@@ -15,6 +15,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod golden;
 mod manifests;
 

@@ -8,11 +8,10 @@ use psp2gatekeeper::api::core::Pod;
 use psp2gatekeeper::gatekeeper::GatekeeperAdmission;
 use psp2gatekeeper::input::{Inventory, LoadOptions, Source, load};
 use psp2gatekeeper::manifest::Manifest;
-use psp2gatekeeper::plan::{EnforcementAction, PlanOptions, plan};
+use psp2gatekeeper::plan::{EnforcementAction, PlanOptions};
 use psp2gatekeeper::psp::strategy;
 use psp2gatekeeper::render::{environment, render};
 use psp2gatekeeper::requests::prepare;
-use psp2gatekeeper::resolve;
 use psp2gatekeeper::version::Version;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -99,7 +98,6 @@ pub(crate) fn strict_manifests(inventory: &Inventory) -> anyhow::Result<Vec<Mani
 }
 
 fn rendered(inventory: &Inventory, strict_app_armor: bool) -> anyhow::Result<Vec<Manifest>> {
-    let grants = resolve::grants(inventory);
     let options = PlanOptions {
         enforcement_action: EnforcementAction::Deny,
         mutators: false,
@@ -108,7 +106,10 @@ fn rendered(inventory: &Inventory, strict_app_armor: bool) -> anyhow::Result<Vec
         kubernetes: Version::new(1, 24),
         strict_app_armor,
     };
-    Ok(render(&plan(inventory, &grants, options), &environment()?)?)
+    Ok(render(
+        &crate::support::planned(inventory, options).0,
+        &environment()?,
+    )?)
 }
 
 /// Asks the Rego what it objects to in the pod as it stands, after what the API server does to it on the way.

@@ -24,6 +24,8 @@ pub(super) struct Score {
     workloads: usize,
     /// How many pods to come pass, of those that PSP admits.
     creators: usize,
+    /// How many of the other workloads pass once what PSP sets is written into them.
+    bakeable: usize,
     /// How many workloads pass that PSP denies.
     newly_admitted: Reverse<usize>,
     /// How many pods of those who do not count pass.
@@ -45,6 +47,8 @@ pub(super) struct Outcome {
     pub(super) passes: bool,
     /// In how many places it is stored otherwise than PSP stores it.
     pub(super) differs: usize,
+    /// Where it does not pass: whether it does once what PSP sets is written into it.
+    pub(super) is_bakeable: bool,
 }
 
 /// The pods of a namespace, and what is known of their outcomes.
@@ -90,6 +94,7 @@ impl<'s, 'a> Judge<'s, 'a> {
         const NOTHING: Outcome = Outcome {
             passes: false,
             differs: 0,
+            is_bakeable: false,
         };
         let (Some(item), Some(relevant)) = (self.items.get(position), self.relevant.get(position))
         else {
@@ -119,7 +124,16 @@ impl<'s, 'a> Judge<'s, 'a> {
             Some((_, before)) if passes => self.memo.differing_places(before, &after).len(),
             _ => 0,
         };
-        Outcome { passes, differs }
+        let is_bakeable = !passes
+            && item.admitted.as_ref().is_some_and(|(_, before)| {
+                self.memo
+                    .accept(&item.usable, &reshape::mutated(before, &mutations))
+            });
+        Outcome {
+            passes,
+            differs,
+            is_bakeable,
+        }
     }
 
     /// How good a set of mutators is, by all items or by those at some positions.
@@ -128,6 +142,7 @@ impl<'s, 'a> Judge<'s, 'a> {
             unbroken: 0,
             workloads: 0,
             creators: 0,
+            bakeable: 0,
             newly_admitted: Reverse(0),
             bystanders: 0,
             workloads_differ: Reverse(0),
@@ -140,8 +155,14 @@ impl<'s, 'a> Judge<'s, 'a> {
             if only.is_some_and(|it| !it.contains(&position)) {
                 continue;
             }
-            let Outcome { passes, differs } = self.outcome(position, solution);
+            let Outcome {
+                passes,
+                differs,
+                is_bakeable,
+            } = self.outcome(position, solution);
             if !passes {
+                let is_workload = matches!(item.whose, Whose::Workload(_));
+                res.bakeable += usize::from(is_workload && is_bakeable);
                 continue;
             }
             match (&item.whose, item.admitted.is_some()) {
