@@ -252,7 +252,8 @@ fn the_default_can_be_written_since_there_is_a_field() {
         format!(
             "metadata.annotations[{annotation}/defaultProfileName] \
              in Annotations(\"{prefix}.{annotation}/\"): Assign on Pod of {field} = {value} \
-             unless {field}; default-on-pod Differs {{}}"
+             unless {field}; default-on-pod Differs {{}}; annotation-alone Stricter \
+             {{\"metadata\":{{\"annotations\":{{\"{prefix}.{annotation}/app\":\"\"}}}}}}"
         )
     };
     let field = "securityContext.appArmorProfile";
