@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::EVERYWHERE;
-use super::search::Finding;
+use super::finding::Finding;
 use super::similar::Similar;
 use crate::loss::{Cause, Loss, LossKind};
 
