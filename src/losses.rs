@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::access::{Access, Identity, subject_text};
+use crate::api::policy::PodSecurityPolicy;
 use crate::input::Inventory;
 use crate::loss::Loss;
 use crate::plan::{Bundle, PlanOptions};
@@ -21,7 +22,7 @@ use areas::{Area, Areas, Variant};
 use finding::Finding;
 use merge::{Gathered, Reach};
 use outcome::Defaults;
-use search::Searches;
+use search::{Found, Searches};
 use similar::Similar;
 
 mod areas;
@@ -77,11 +78,10 @@ fn of_defaults(
     let similar = Similar::new(inventory, options);
     let defaults = Defaults::new(inventory, options.kubernetes);
     let areas = Areas::new(access, &bundle.mutators);
-    let searches = Searches::new(&defaults, &similar, options);
     let causes = causes::Causes::new(&bundle.unset);
-    let mut res = Gathered::new(&similar);
+    let mut searches = Searches::new(&defaults, &similar, options);
+    let mut groups = Vec::new();
     for (subjects, scopes) in access.holders() {
-        let names = subjects.iter().map(|it| subject_text(it)).collect();
         let mut areas_of = areas.of(&scopes);
         if uses_very_many(access, &subjects, &areas_of) {
             // One stands for the namespaces of the input, and one for those that it does not name.
@@ -89,21 +89,27 @@ fn of_defaults(
             areas_of.drain(..last);
         }
         for area in areas_of {
-            let group = Group {
-                access,
-                areas: &areas,
-                subjects: &subjects,
-                area: &area,
-            };
-            for (finding, identity, namespace) in group.findings(&searches) {
-                let reach = Reach {
-                    namespaces: &area.names,
-                    subjects: &names,
-                    reaches_creators: group.reaches_creators(&identity),
-                    causes: causes.of(finding.kind, &finding.psp.name, finding.field, &area.names),
-                };
-                res.add(&finding, reach, || loss(&finding, &identity, namespace));
+            let met = met(access, &areas, &subjects, &area);
+            for it in &met {
+                for variant in &it.variants {
+                    searches.add(&it.usable, variant);
+                }
             }
+            groups.push((subjects.clone(), area, met));
+        }
+    }
+    let found = searches.run();
+    let mut res = Gathered::new(&similar);
+    for (subjects, area, met) in groups {
+        let names = subjects.iter().map(|it| subject_text(it)).collect();
+        for (finding, shown) in findings(&found, &met) {
+            let reach = Reach {
+                namespaces: &area.names,
+                subjects: &names,
+                reaches_creators: reaches_creators(access, &subjects, &area, &shown.identity),
+                causes: causes.of(finding.kind, &finding.psp.name, finding.field, &area.names),
+            };
+            res.add(&finding, reach, || loss(&finding, shown));
         }
     }
     res.finish()
@@ -121,92 +127,116 @@ fn uses_very_many(access: &Access<'_>, subjects: &BTreeSet<&SubjectKey>, areas: 
         > MOST_USED
 }
 
-/// Those who have the same grants, where the same mutators act.
-struct Group<'g, 'a> {
-    access: &'g Access<'a>,
-    areas: &'g Areas<'g>,
-    subjects: &'g BTreeSet<&'a SubjectKey>,
-    area: &'g Area,
+/// Somebody with some of the grants, in a namespace, and what decides over the pods.
+struct Met<'s, 'a> {
+    identity: Identity,
+    namespace: String,
+    usable: Vec<&'a PodSecurityPolicy>,
+    variants: Vec<Variant<'s>>,
 }
 
-impl<'g, 'a> Group<'g, 'a> {
-    /// What is found, each with who shows it where; the same once.
-    fn findings(&self, searches: &Searches<'_, 'a>) -> Vec<(Finding<'a>, Identity, &'g str)> {
-        let mut res = BTreeMap::new();
-        let mut known = BTreeSet::new();
-        let namespaces = self.area.tried.iter().take(MOST_NAMESPACES);
-        for namespace in namespaces.map(String::as_str) {
-            for identity in self.identities(namespace) {
-                if self.access.is_exempt(&identity, namespace) {
-                    continue;
-                }
-                let usable = self.access.usable(&identity, namespace);
-                let names: Vec<&str> = usable.iter().map(|it| it.name.as_str()).collect();
-                let variants = self.areas.variants(namespace);
-                let acting: Vec<Vec<String>> = variants.iter().map(Variant::owned_names).collect();
-                if !known.insert((names, acting)) {
-                    continue;
-                }
-                let mut told = BTreeSet::new();
-                for variant in variants {
-                    for finding in searches.findings(&usable, &variant) {
-                        // What becomes of pods that no mutator selects is told first.
-                        if told.insert(finding.key()) {
-                            let key = (finding.key(), finding.why.clone());
-                            let found = || (finding, identity.clone(), namespace);
-                            res.entry(key).or_insert_with(found);
-                        }
-                    }
+/// Those who stand for the subjects in an area, once for the same policies and mutators.
+fn met<'s, 'a>(
+    access: &Access<'a>,
+    areas: &Areas<'s>,
+    subjects: &BTreeSet<&'a SubjectKey>,
+    area: &Area,
+) -> Vec<Met<'s, 'a>> {
+    let mut res = Vec::new();
+    let mut known = BTreeSet::new();
+    for namespace in area.tried.iter().take(MOST_NAMESPACES) {
+        let variants = areas.variants(namespace);
+        let acting: Vec<Vec<String>> = variants.iter().map(Variant::owned_names).collect();
+        for identity in identities(access, subjects, namespace) {
+            if access.is_exempt(&identity, namespace) {
+                continue;
+            }
+            let usable = access.usable(&identity, namespace);
+            let names: Vec<&str> = usable.iter().map(|it| it.name.as_str()).collect();
+            if known.insert((names, acting.clone())) {
+                res.push(Met {
+                    identity,
+                    namespace: namespace.clone(),
+                    usable,
+                    variants: variants.clone(),
+                });
+            }
+        }
+    }
+    res
+}
+
+/// Who stands for the subjects in a namespace, the likeliest first.
+fn identities(
+    access: &Access<'_>,
+    subjects: &BTreeSet<&SubjectKey>,
+    namespace: &str,
+) -> Vec<Identity> {
+    let mut res = Vec::new();
+    for subject in subjects.iter().take(MOST_SUBJECTS) {
+        res.extend(Identity::all_of(subject, namespace));
+        let accounts = access.creators().accounts(namespace).take(MOST_ACCOUNTS);
+        let accounts = accounts.chain(["default"]);
+        res.extend(accounts.filter_map(|it| Identity::by_service_account(subject, it)));
+    }
+    // Members of a group can have more than the group.
+    let others = access.subjects(namespace).take(MOST_SUBJECTS);
+    let others = others.map(|it| Identity::of(it, namespace));
+    res.extend(others.filter(|identity| {
+        let mut own = subjects.iter();
+        own.any(|it| it.matches(&identity.requester))
+    }));
+    // Those whom nobody authenticates come last: hardly anybody lets them create pods.
+    res.sort_by_key(Identity::is_anonymous);
+    res
+}
+
+/// What is found, each with who shows it; the same once.
+fn findings<'m, 's, 'a: 's>(
+    found: &Found<'s, 'a>,
+    met: &'m [Met<'s, 'a>],
+) -> Vec<(Finding<'a>, &'m Met<'s, 'a>)> {
+    let mut res = BTreeMap::new();
+    for it in met {
+        let mut told = BTreeSet::new();
+        for variant in &it.variants {
+            for finding in found.findings(&it.usable, variant) {
+                // What becomes of pods that no mutator selects is told first.
+                if told.insert(finding.key()) {
+                    let key = (finding.key(), finding.why.clone());
+                    res.entry(key).or_insert((finding, it));
                 }
             }
         }
-        res.into_values().collect()
     }
+    res.into_values().collect()
+}
 
-    /// Who stands for the subjects in a namespace, the likeliest first.
-    fn identities(&self, namespace: &str) -> Vec<Identity> {
-        let mut res = Vec::new();
-        for subject in self.subjects.iter().take(MOST_SUBJECTS) {
-            res.extend(Identity::all_of(subject, namespace));
-            let creators = self.access.creators();
-            let accounts = creators.accounts(namespace).take(MOST_ACCOUNTS);
-            let accounts = accounts.chain(["default"]);
-            res.extend(accounts.filter_map(|it| Identity::by_service_account(subject, it)));
-        }
-        // Members of a group can have more than the group.
-        let others = self.access.subjects(namespace).take(MOST_SUBJECTS);
-        let others = others.map(|it| Identity::of(it, namespace));
-        res.extend(others.filter(|identity| {
-            let mut own = self.subjects.iter();
-            own.any(|it| it.matches(&identity.requester))
-        }));
-        // Those whom nobody authenticates come last: hardly anybody lets them create pods.
-        res.sort_by_key(Identity::is_anonymous);
-        res
+/// Whether somebody of the input who creates pods meets what the identity shows.
+fn reaches_creators(
+    access: &Access<'_>,
+    subjects: &BTreeSet<&SubjectKey>,
+    area: &Area,
+    identity: &Identity,
+) -> bool {
+    if identity.is_anonymous() {
+        return false;
     }
-
-    /// Whether somebody of the input who creates pods meets what the identity shows.
-    fn reaches_creators(&self, identity: &Identity) -> bool {
-        if identity.is_anonymous() {
-            return false;
-        }
-        let requester = SubjectKey::User(identity.requester.username.clone());
-        let groups = identity.requester.groups.iter().cloned();
-        let groups = groups
-            .map(SubjectKey::Group)
-            .filter(|it| self.subjects.contains(it));
-        let creators = self.access.creators();
-        let namespaces = self.area.tried.iter();
-        let mut scopes = namespaces.map(|it| Some(it.as_str())).chain([None]);
-        scopes.any(|scope| {
-            creators.can_create(&requester, scope)
-                || groups.clone().any(|it| creators.can_create(&it, scope))
-        })
-    }
+    let requester = SubjectKey::User(identity.requester.username.clone());
+    let groups = identity.requester.groups.iter().cloned();
+    let groups = groups.map(SubjectKey::Group);
+    let groups = groups.filter(|it| subjects.contains(it));
+    let creators = access.creators();
+    let namespaces = area.tried.iter();
+    let mut scopes = namespaces.map(|it| Some(it.as_str())).chain([None]);
+    scopes.any(|scope| {
+        creators.can_create(&requester, scope)
+            || groups.clone().any(|it| creators.can_create(&it, scope))
+    })
 }
 
 /// The loss that was found, without whom it reaches.
-fn loss(finding: &Finding<'_>, identity: &Identity, namespace: &str) -> Loss {
+fn loss(finding: &Finding<'_>, shown: &Met<'_, '_>) -> Loss {
     Loss {
         control: finding.control,
         kind: finding.kind,
@@ -218,6 +248,6 @@ fn loss(finding: &Finding<'_>, identity: &Identity, namespace: &str) -> Loss {
         reaches_creators: false,
         why: finding.why.clone(),
         causes: Vec::new(),
-        witness: reshape::request(identity, namespace, finding.pod.clone()),
+        witness: reshape::request(&shown.identity, &shown.namespace, finding.pod.clone()),
     }
 }

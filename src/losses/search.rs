@@ -1,8 +1,8 @@
 //! The searches for pods that show in what the two differ, each made once for the same situation.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+
+use rayon::prelude::*;
 
 use super::areas::Variant;
 use super::finding::Finding;
@@ -15,23 +15,32 @@ use crate::witness::boundaries::Boundaries;
 use crate::witness::memo::Memo;
 use crate::witness::reshape;
 
-/// What is found, by the names of the policies and of the mutators, and what the pods have that the mutators select.
-type Known<'a> = BTreeMap<(Vec<&'a str>, Vec<String>, String), Rc<[Finding<'a>]>>;
+/// What tells situations apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key<'a> {
+    /// With one policy of a kind: the kind, and where each mutator writes and whether that is the policy's own default.
+    OfKind(usize, Vec<(&'static str, bool)>, String),
+    /// The names of the policies and of the mutators, and what the pods have that the mutators select.
+    Of(Vec<&'a str>, Vec<&'a str>, String),
+}
 
-/// What is found with one policy of a kind, by the kind and what each mutator does for it.
-type KnownOfKind<'a> = BTreeMap<(usize, Vec<(&'static str, bool)>, String), Rc<[Finding<'a>]>>;
-
-/// All searches, of which those in the same situation are made once.
+/// What is to be searched.
+#[derive(Debug)]
 pub(super) struct Searches<'s, 'a> {
     defaults: &'s Defaults<'a>,
     similar: &'s Similar<'a>,
-    memo: Memo,
-    boundaries: Boundaries,
-    known: RefCell<Known<'a>>,
-    known_of_kind: RefCell<KnownOfKind<'a>>,
+    options: PlanOptions,
+    open: BTreeMap<Key<'s>, (Vec<&'a PodSecurityPolicy>, Variant<'s>)>,
 }
 
-impl<'s, 'a> Searches<'s, 'a> {
+/// What was found.
+pub(super) struct Found<'s, 'a> {
+    defaults: &'s Defaults<'a>,
+    similar: &'s Similar<'a>,
+    findings: BTreeMap<Key<'s>, Vec<Finding<'a>>>,
+}
+
+impl<'s, 'a: 's> Searches<'s, 'a> {
     pub(super) fn new(
         defaults: &'s Defaults<'a>,
         similar: &'s Similar<'a>,
@@ -40,60 +49,104 @@ impl<'s, 'a> Searches<'s, 'a> {
         Self {
             defaults,
             similar,
-            memo: Memo::new(options.kubernetes, options.strict_app_armor),
-            boundaries: Boundaries::default(),
-            known: RefCell::default(),
-            known_of_kind: RefCell::default(),
+            options,
+            open: BTreeMap::new(),
         }
     }
 
+    /// Asks for what becomes of pods that can have these policies.
+    pub(super) fn add(&mut self, usable: &[&'a PodSecurityPolicy], variant: &Variant<'s>) {
+        let key = key(self.defaults, self.similar, usable, variant);
+        let open = self.open.entry(key);
+        open.or_insert_with(|| (usable.to_vec(), variant.clone()));
+    }
+
+    /// Searches all, on all processors.
+    pub(super) fn run(self) -> Found<'s, 'a> {
+        let Self {
+            defaults,
+            similar,
+            options,
+            open,
+        } = self;
+        let known = || {
+            let memo = Memo::new(options.kubernetes, options.strict_app_armor);
+            (memo, Boundaries::default())
+        };
+        let found = open.into_par_iter();
+        let found = found.map_init(known, |(memo, boundaries), (key, (usable, variant))| {
+            let situation = Situation {
+                defaults,
+                memo,
+                usable: &usable,
+                acting: &variant.acting,
+            };
+            (
+                key,
+                selected(Search::new(situation, boundaries).run(), &variant),
+            )
+        });
+        Found {
+            defaults,
+            similar,
+            findings: found.collect(),
+        }
+    }
+}
+
+impl<'s, 'a: 's> Found<'s, 'a> {
     /// In what the two differ about pods that can have these policies.
     pub(super) fn findings(
         &self,
         usable: &[&'a PodSecurityPolicy],
-        variant: &Variant<'_>,
+        variant: &Variant<'s>,
     ) -> Vec<Finding<'a>> {
-        let selected = variant.selected.as_ref();
-        let text = selected.map(|(text, _)| text.clone()).unwrap_or_default();
-        let run = || -> Rc<[Finding<'a>]> { self.run(usable, variant).into() };
-        if let [psp] = usable
-            && let Some(kind) = self.similar.of(&psp.name)
-        {
-            let acting = variant.acting.iter().map(|mutator| {
-                let mut own = self.defaults.of(&psp.name).iter();
-                let is_own = own.any(|(_, it)| is_own(mutator, it));
-                (mutator.mutation.location, is_own)
-            });
-            let key = (kind, acting.collect(), text);
-            let mut known = self.known_of_kind.borrow_mut();
-            let found = Rc::clone(known.entry(key).or_insert_with(run));
-            let found = found.iter().cloned();
-            return found.map(|it| Finding { psp, ..it }).collect();
+        let key = key(self.defaults, self.similar, usable, variant);
+        let found = self.findings.get(&key).cloned().unwrap_or_default();
+        match (key, usable) {
+            // It was found for another policy of the kind.
+            (Key::OfKind(..), [psp]) => {
+                let found = found.into_iter();
+                found.map(|it| Finding { psp, ..it }).collect()
+            }
+            _ => found,
         }
-        let names = usable.iter().map(|it| it.name.as_str()).collect();
-        let key = (names, variant.owned_names(), text);
-        let mut known = self.known.borrow_mut();
-        let found = known.entry(key).or_insert_with(run);
-        found.to_vec()
     }
+}
 
-    fn run(&self, usable: &[&'a PodSecurityPolicy], variant: &Variant<'_>) -> Vec<Finding<'a>> {
-        let situation = Situation {
-            defaults: self.defaults,
-            memo: &self.memo,
-            usable,
-            acting: &variant.acting,
-        };
-        let mut res = Search::new(situation, &self.boundaries).run();
-        if let Some((text, more)) = &variant.selected {
-            for it in &mut res {
-                it.why = format!("of pods {text}: {}", it.why);
-                reshape::give(&mut it.pod, more);
-                if more.pointer("/metadata/generateName").is_some() {
-                    it.pod.remove(&["metadata", "name"]);
-                }
+fn key<'s, 'a: 's>(
+    defaults: &Defaults<'a>,
+    similar: &Similar<'a>,
+    usable: &[&'a PodSecurityPolicy],
+    variant: &Variant<'s>,
+) -> Key<'s> {
+    let selected = variant.selected.as_ref();
+    let text = selected.map(|(text, _)| text.clone()).unwrap_or_default();
+    if let [psp] = usable
+        && let Some(kind) = similar.of(&psp.name)
+    {
+        let acting = variant.acting.iter().map(|mutator| {
+            let mut own = defaults.of(&psp.name).iter();
+            let is_own = own.any(|(_, it)| is_own(mutator, it));
+            (mutator.mutation.location, is_own)
+        });
+        return Key::OfKind(kind, acting.collect(), text);
+    }
+    let names = usable.iter().map(|it| it.name.as_str()).collect();
+    let acting = variant.acting.iter().map(|it| it.name.as_str()).collect();
+    Key::Of(names, acting, text)
+}
+
+/// The findings about the pods that the mutators select.
+fn selected<'a>(mut findings: Vec<Finding<'a>>, variant: &Variant<'_>) -> Vec<Finding<'a>> {
+    if let Some((text, more)) = &variant.selected {
+        for it in &mut findings {
+            it.why = format!("of pods {text}: {}", it.why);
+            reshape::give(&mut it.pod, more);
+            if more.pointer("/metadata/generateName").is_some() {
+                it.pod.remove(&["metadata", "name"]);
             }
         }
-        res
     }
+    findings
 }

@@ -111,6 +111,9 @@ impl Memo {
     ///
     /// An AppArmor profile that is unset is the default of the runtime, unless the constraint tells them apart.
     pub fn differing_places(&self, one: &Pod, other: &Pod) -> Vec<Place> {
+        if one == other {
+            return Vec::new();
+        }
         let named = [one, other].map(|it| {
             let mut res = it.clone();
             if !self.strict_app_armor {

@@ -208,8 +208,8 @@ impl<'a> Sources<'_, 'a> {
         }
         let mut pods = vec![samples::bare(), samples::bare_with_context()];
         if let [psp] = usable {
-            // Whatever passes is stored as this one wants it.
-            pods.extend(samples::pods(psp).nth(1));
+            // Whatever passes is stored as this one wants it; only what an API server refuses can be in the way.
+            pods.extend(samples::pods(psp).nth(1).filter(|_| psp.spec.privileged));
         }
         for psp in usable
             .iter()
