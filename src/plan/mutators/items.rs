@@ -208,7 +208,8 @@ impl<'a> Sources<'_, 'a> {
         }
         let mut pods = vec![samples::bare(), samples::bare_with_context()];
         if let [psp] = usable {
-            // Whatever passes is stored as this one wants it; only what an API server refuses can be in the way.
+            pods.push(samples::least(psp));
+            // Only an API server can refuse what one policy sets, beside what makes a container privileged.
             pods.extend(samples::pods(psp).nth(1).filter(|_| psp.spec.privileged));
         }
         for psp in usable
