@@ -4,7 +4,7 @@
 //! So those who have the same grants are taken together, namespace by namespace with the same mutators ([`areas`]); each such
 //! situation is searched for pods that differ ([`search`], [`strategies`]), and [`outcome`] says in what.
 //! [`merge`] puts together what is the same.
-//! [`exemptions`], [`updates`] and [`resets`] declare what has nothing to do with defaults.
+//! [`exemptions`], [`updates`], [`resets`] and [`windows`] declare what has nothing to do with defaults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +37,7 @@ mod search;
 mod similar;
 mod strategies;
 mod updates;
+mod windows;
 
 /// What stands for every namespace in the reach of a loss.
 const EVERYWHERE: &str = "*";
@@ -61,6 +62,7 @@ pub fn find(
     );
     res.extend(more);
     res.extend(resets::losses(inventory, access, bundle, options, &memo));
+    res.extend(windows::losses(inventory, access, bundle, &memo));
     if !bundle.mutators_know_operations {
         res.extend(updates::losses(&bundle.mutators));
     }

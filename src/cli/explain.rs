@@ -33,9 +33,10 @@ Examples:
 Exit codes: 0 done; 2 there is no such topic.";
 
 /// What the report calls the fields of the losses that no control owns, and those losses.
-const FIELDS_OF_GATEKEEPER: [(&str, &str); 2] = [
+const FIELDS_OF_GATEKEEPER: [(&str, &str); 3] = [
     ("admission.gatekeeper.sh/ignore", "namespace-ignored"),
     ("request.userInfo.username", "own-request"),
+    ("spec.os.name", "windows-pod"),
 ];
 
 /// The ends of the annotations of PodSecurityPolicies and pods, and their controls.

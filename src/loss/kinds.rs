@@ -43,6 +43,8 @@ pub enum LossKind {
     ResetByApiServer,
     /// `unset-profile`.
     UnsetProfile,
+    /// `windows-pod`.
+    WindowsPod,
 }
 
 /// What is said of a kind.
@@ -58,7 +60,7 @@ struct Text {
 
 impl LossKind {
     /// All kinds, sorted by name.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::AnnotationAlone,
         Self::DefaultAdmits,
         Self::DefaultByItsNewName,
@@ -77,6 +79,7 @@ impl LossKind {
         Self::OwnRequestDefault,
         Self::ResetByApiServer,
         Self::UnsetProfile,
+        Self::WindowsPod,
     ];
 
     /// Its name, which is behind the slash in the name of a loss.
@@ -267,6 +270,14 @@ impl LossKind {
                 what: "A container without an AppArmor profile that is not privileged is admitted, and stored without the annotation `runtime/default` that PSP wrote. So an update is admitted that PSP refused for the missing annotation alone.",
                 why: "a container without a profile runs under the default profile of its runtime, which is what `runtime/default` names, and no mutator can write an annotation whose key has the name of a container.",
                 remedy: "Nothing, where every node has AppArmor. On a node without it a kubelet refuses a pod with the annotation, and runs one without it unconfined. If you have such nodes, run `migrate` with `--strict-apparmor`, which demands the profile, and write it into the workloads with `psp2gatekeeper bake --strict-apparmor`.",
+            },
+            Self::WindowsPod => &Text {
+                name: "windows-pod",
+                of: &[GATEKEEPER],
+                direction: Direction::Stricter,
+                what: "A pod for Windows (`spec.os.name: windows`) is denied that PSP admitted by a policy without defaults.",
+                why: "a mutator sets the defaults of the namespace in every pod, and the API server refuses most of these fields beside `os.name: windows`. No mutator can select pods by their operating system.",
+                remedy: "Run Windows workloads in a namespace of their own whose policies set no defaults, or leave `spec.os` out and select nodes by their label `kubernetes.io/os` alone.",
             },
         }
     }

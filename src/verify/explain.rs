@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Answerers, Answers, differences};
 use crate::admission::{AdmissionRequest, Operation, Verdict};
+use crate::api::validation::API_SERVER;
 use crate::loss::{Direction, Loss, LossKind};
 use crate::rbac::service_account_of;
 
@@ -55,6 +56,14 @@ pub fn explain<A: Answerers>(
                 let of_policy = reaching().filter(|(_, it)| it.is_about(&tried.policy));
                 by_controls(of_policy, &tried.refuses)
             })
+        }
+        Direction::Stricter
+            if let Some((index, _)) =
+                reaching().find(|(_, it)| it.kind == LossKind::WindowsPod)
+                && is_for_windows(&answers.asked)
+                && is_by_api_server(&answers.gatekeeper) =>
+        {
+            Some(vec![index])
         }
         Direction::Stricter => {
             let Some(policy) = &answers.policy else {
@@ -137,6 +146,20 @@ fn by_controls<'a>(
     let known: BTreeSet<&str> = used.iter().map(|(_, it)| it.control).collect();
     let is_whole = !used.is_empty() && controls.iter().all(|it| known.contains(it));
     is_whole.then(|| used.into_iter().map(|(index, _)| index).collect())
+}
+
+/// Whether the API server refuses what Gatekeeper left.
+fn is_by_api_server(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Admitted { .. } => false,
+        Verdict::Forbidden { violations } => violations.iter().any(|it| it.by == API_SERVER),
+    }
+}
+
+/// Whether the pod is for Windows, where an API server refuses most of what mutators set.
+fn is_for_windows(request: &AdmissionRequest) -> bool {
+    let os = request.pod.get(&["spec", "os", "name"]);
+    os.is_some_and(|it| it == "windows")
 }
 
 /// Whether the request is among those that the loss speaks of.

@@ -191,14 +191,14 @@ fn one_by_one(
 
 /// What the names of a workload's pods begin with, and those of no other workload of the namespace.
 fn own_name(judge: &Judge<'_, '_>, position: usize) -> Option<String> {
-    let generated = judge.items.get(position)?.pod.generate_name();
+    let generated = judge.items.get(position)?.generate_name.as_str();
     let mut others = judge
         .items
         .iter()
         .enumerate()
         .filter(|(it, other)| *it != position && matches!(other.whose, Whose::Workload(_)));
     let is_shared = others.any(|(_, it)| {
-        let names = [it.pod.generate_name(), it.pod.name()];
+        let names = [&it.generate_name, &it.name];
         names.iter().any(|it| it.starts_with(generated))
     });
     // Gatekeeper takes no other characters in a pattern.

@@ -37,7 +37,12 @@ pub(super) struct Item<'a> {
     /// How many service accounts it stands for.
     pub(super) weight: usize,
     pub(super) identity: Identity,
+    /// The pod without name and labels, so that what is asked about equal ones is asked once.
     pub(super) pod: Pod,
+    /// A number that stands for the pod and for what is usable.
+    pub(super) number: u64,
+    pub(super) name: String,
+    pub(super) generate_name: String,
     pub(super) usable: Vec<&'a PodSecurityPolicy>,
     /// The policy by which PSP admits the pod, and the pod that is stored then; absent where PSP denies it.
     pub(super) admitted: Option<(&'a PodSecurityPolicy, Pod)>,
@@ -243,8 +248,13 @@ fn item<'a>(
     weight: usize,
     identity: &Identity,
     usable: &[&'a PodSecurityPolicy],
-    pod: Pod,
+    mut pod: Pod,
 ) -> Option<Item<'a>> {
+    let labels = labels_of(&pod);
+    let [name, generate_name] = [pod.name(), pod.generate_name()].map(str::to_owned);
+    for key in ["name", "generateName", "labels"] {
+        pod.remove(&["metadata", key]);
+    }
     let admitted = memo.choice(usable, &pod).map(|(psp, _)| {
         let stored = reshape::admitted(psp, &pod);
         (psp, stored)
@@ -257,7 +267,10 @@ fn item<'a>(
         whose,
         weight,
         identity: identity.clone(),
-        labels: labels_of(&pod),
+        number: memo::of(&(memo::hash(&pod), names(usable))),
+        labels,
+        name,
+        generate_name,
         pod,
         usable: usable.to_vec(),
         admitted,

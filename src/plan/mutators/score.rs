@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::candidates::Candidates;
 use super::items::{Item, Whose};
@@ -60,8 +60,8 @@ pub(super) struct Judge<'s, 'a> {
     pub(super) used: BTreeSet<usize>,
     /// For each item the candidates that act on its pod.
     relevant: Vec<BTreeSet<usize>>,
-    /// By the position of the item and the candidates that act on it.
-    known: RefCell<BTreeMap<(usize, Vec<usize>), Outcome>>,
+    /// By the number of the item and the candidates that act on it.
+    known: RefCell<HashMap<(u64, Vec<usize>), Outcome>>,
 }
 
 impl<'s, 'a> Judge<'s, 'a> {
@@ -104,7 +104,7 @@ impl<'s, 'a> Judge<'s, 'a> {
             relevant.contains(id) && pods.labels.matches(&item.labels) && has_name(item, pods)
         });
         let acting: Vec<usize> = acting.map(|(id, _)| *id).collect();
-        let key = (position, acting);
+        let key = (item.number, acting);
         if let Some(known) = self.known.borrow().get(&key) {
             return *known;
         }
@@ -205,6 +205,6 @@ impl<'s, 'a> Judge<'s, 'a> {
 fn has_name(item: &Item<'_>, pods: &PodSelector) -> bool {
     pods.name.as_ref().is_none_or(|it| {
         let stem = it.trim_end_matches('*');
-        item.pod.name().starts_with(stem) || item.pod.generate_name().starts_with(stem)
+        item.name.starts_with(stem) || item.generate_name.starts_with(stem)
     })
 }
