@@ -2,7 +2,7 @@
 //!
 //! What becomes of a pod depends on the policies that it can have and on the mutators that act on it.
 //! So those who have the same grants are taken together, namespace by namespace with the same mutators ([`areas`]); each such
-//! situation is searched for pods that differ ([`search`]), and [`outcome`] says in what.
+//! situation is searched for pods that differ ([`searches`], [`search`]), and [`outcome`] says in what.
 //! [`merge`] puts together what is the same.
 //! [`exemptions`], [`updates`] and [`resets`] declare what has nothing to do with defaults.
 
@@ -18,27 +18,27 @@ use crate::witness::memo::Memo;
 use crate::witness::reshape;
 
 use areas::{Area, Areas, Variant};
+use finding::Finding;
 use merge::{Gathered, Reach};
 use outcome::Defaults;
-use search::{Finding, Searches};
+use searches::Searches;
 use similar::Similar;
 
 mod areas;
 mod causes;
 mod exemptions;
+mod finding;
 mod merge;
 mod outcome;
 mod pods;
+mod reach;
 mod resets;
 mod search;
+mod searches;
 mod similar;
+#[cfg(test)]
+mod tests;
 mod updates;
-
-/// What stands for every namespace in the reach of a loss.
-const EVERYWHERE: &str = "*";
-
-/// What stands for all users, and for all PSPs, in a loss.
-const ALL: &str = "*";
 
 /// Finds the losses of a bundle, sorted by PSP, name and field.
 pub fn find(

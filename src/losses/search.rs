@@ -1,142 +1,42 @@
-//! The search for pods that show in what the two differ.
+//! The search for pods that show in what the two differ, in one situation.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
-use super::areas::Variant;
-use super::outcome::{Defaults, Difference, Situation, is_own};
+use super::finding::{Finding, Key, why};
+use super::outcome::{Difference, Situation, is_own};
 use super::pods;
-use super::similar::Similar;
 use crate::api::core::{Pod, RUNTIME_DEFAULT, SECCOMP_POD, UNCONFINED, seccomp_field_for};
 use crate::api::policy::PodSecurityPolicy;
 use crate::controls::defaults::{DefaultValue, Place};
 use crate::loss::{Direction, LossKind};
-use crate::plan::PlanOptions;
 use crate::witness::boundaries::Boundaries;
 use crate::witness::budget::{
     MOST_CHOICES, MOST_NEAR, MOST_PROFILES, MOST_SAMPLED, MOST_UNLIKE, MOST_USED,
 };
-use crate::witness::memo::{self, Memo};
+use crate::witness::memo;
 use crate::witness::steps::{Steps, Wanted};
 use crate::witness::{reshape, samples};
 
-/// A difference, and the pod that shows it.
-#[derive(Clone, Debug)]
-pub(super) struct Finding<'a> {
-    pub(super) kind: LossKind,
-    pub(super) control: &'static str,
-    pub(super) field: &'static str,
-    /// The policy by which PSP admits the pod, or that accepts it as it is stored.
-    pub(super) psp: &'a PodSecurityPolicy,
-    /// Other policies of which it is true.
-    pub(super) alike: BTreeSet<&'a str>,
-    /// One sentence, lower case, without a full stop.
-    pub(super) why: String,
-    pub(super) pod: Pod,
-}
-
-/// What tells findings apart.
-pub(super) type Key<'a> = (&'a str, Difference);
-
-impl<'a> Finding<'a> {
-    pub(super) fn key(&self) -> Key<'a> {
-        (&self.psp.name, (self.kind, self.control, self.field))
+/// In what the two differ about pods, sorted by policy.
+pub(super) fn findings<'a>(
+    situation: Situation<'_, 'a>,
+    boundaries: &Boundaries,
+) -> Vec<Finding<'a>> {
+    let distinct = distinct(situation.usable);
+    let is_quick = situation.usable.len() <= MOST_USED;
+    let mut search = Search {
+        situation,
+        boundaries,
+        found: BTreeMap::new(),
+        seen: BTreeSet::new(),
+        distinct,
+    };
+    if is_quick {
+        search.among_few();
+    } else {
+        search.among_very_many();
     }
-}
-
-/// What is found, by the names of the policies and of the mutators, and what the pods have that the mutators select.
-type Known<'a> = BTreeMap<(Vec<&'a str>, Vec<String>, String), Rc<[Finding<'a>]>>;
-
-/// What is found with one policy of a kind, by the kind and what each mutator does for it.
-type KnownOfKind<'a> = BTreeMap<(usize, Vec<(&'static str, bool)>, String), Rc<[Finding<'a>]>>;
-
-/// All searches, of which those in the same situation are made once.
-pub(super) struct Searches<'s, 'a> {
-    defaults: &'s Defaults<'a>,
-    similar: &'s Similar<'a>,
-    memo: Memo,
-    boundaries: Boundaries,
-    known: RefCell<Known<'a>>,
-    known_of_kind: RefCell<KnownOfKind<'a>>,
-}
-
-impl<'s, 'a> Searches<'s, 'a> {
-    pub(super) fn new(
-        defaults: &'s Defaults<'a>,
-        similar: &'s Similar<'a>,
-        options: PlanOptions,
-    ) -> Self {
-        Self {
-            defaults,
-            similar,
-            memo: Memo::new(options.kubernetes, options.strict_app_armor),
-            boundaries: Boundaries::default(),
-            known: RefCell::default(),
-            known_of_kind: RefCell::default(),
-        }
-    }
-
-    /// In what the two differ about pods that can have these policies.
-    pub(super) fn findings(
-        &self,
-        usable: &[&'a PodSecurityPolicy],
-        variant: &Variant<'_>,
-    ) -> Vec<Finding<'a>> {
-        let selected = variant.selected.as_ref();
-        let text = selected.map(|(text, _)| text.clone()).unwrap_or_default();
-        let run = || -> Rc<[Finding<'a>]> { self.run(usable, variant).into() };
-        if let [psp] = usable
-            && let Some(kind) = self.similar.of(&psp.name)
-        {
-            let acting = variant.acting.iter().map(|mutator| {
-                let mut own = self.defaults.of(&psp.name).iter();
-                let is_own = own.any(|(_, it)| is_own(mutator, it));
-                (mutator.mutation.location, is_own)
-            });
-            let key = (kind, acting.collect(), text);
-            let mut known = self.known_of_kind.borrow_mut();
-            let found = Rc::clone(known.entry(key).or_insert_with(run));
-            let found = found.iter().cloned();
-            return found.map(|it| Finding { psp, ..it }).collect();
-        }
-        let names = usable.iter().map(|it| it.name.as_str()).collect();
-        let key = (names, variant.owned_names(), text);
-        let mut known = self.known.borrow_mut();
-        let found = known.entry(key).or_insert_with(run);
-        found.to_vec()
-    }
-
-    fn run(&self, usable: &[&'a PodSecurityPolicy], variant: &Variant<'_>) -> Vec<Finding<'a>> {
-        let mut search = Search {
-            situation: Situation {
-                defaults: self.defaults,
-                memo: &self.memo,
-                usable,
-                acting: &variant.acting,
-            },
-            boundaries: &self.boundaries,
-            found: BTreeMap::new(),
-            seen: BTreeSet::new(),
-            distinct: distinct(usable),
-        };
-        if usable.len() > MOST_USED {
-            search.among_very_many();
-        } else {
-            search.among_few();
-        }
-        let mut res: Vec<Finding<'a>> = search.found.into_values().collect();
-        if let Some((text, more)) = &variant.selected {
-            for it in &mut res {
-                it.why = format!("of pods {text}: {}", it.why);
-                reshape::give(&mut it.pod, more);
-                if more.pointer("/metadata/generateName").is_some() {
-                    it.pod.remove(&["metadata", "name"]);
-                }
-            }
-        }
-        res
-    }
+    search.found.into_values().collect()
 }
 
 struct Search<'s, 'a> {
@@ -465,29 +365,6 @@ fn distinct<'a>(usable: &[&'a PodSecurityPolicy]) -> Vec<&'a PodSecurityPolicy> 
         }
     }
     res
-}
-
-/// Why the two differ, by the kind of the difference.
-fn why(kind: LossKind) -> &'static str {
-    match kind {
-        LossKind::DefaultNotSet => "a pod without a value is denied, where PSP set the default",
-        LossKind::DefaultForAll => {
-            "a mutator sets the default in every pod that it selects, also where the pod's own policy sets none or another"
-        }
-        LossKind::DefaultOfAnotherPolicy => {
-            "with what mutators set, another policy accepts the pod than PSP would have chosen, and the default of that one is not set"
-        }
-        LossKind::DefaultOfTheFirst => {
-            "a pod whose seccomp profile is a field alone gets no default where a policy accepts it that is not the first by name, which PSP would have taken"
-        }
-        LossKind::DefaultInTheWay => {
-            "a mutator sets the default in every pod that it selects, and the policies that would accept the pod, or the API server, refuse it so"
-        }
-        LossKind::DefaultAdmits => {
-            "a mutator sets the value for lack of which PSP denied the pod, and a policy that it can have accepts that"
-        }
-        other => other.why(),
-    }
 }
 
 /// Fields for profiles that the policies list, and for the usual ones.

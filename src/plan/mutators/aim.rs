@@ -149,7 +149,7 @@ fn split(
 }
 
 /// Adds a requirement; one of the same key and operator has the values of both then.
-fn add(selector: &mut LabelSelector, requirement: LabelRequirement) {
+pub(super) fn add(selector: &mut LabelSelector, requirement: LabelRequirement) {
     let mut known = selector.0.iter_mut();
     let known = known.find(|it| it.key == requirement.key && it.operator == requirement.operator);
     match known {
