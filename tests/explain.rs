@@ -152,7 +152,7 @@ fn what_is_no_topic_is_refused_with_what_is_like_it() {
     for (topic, words) in [
         (
             "groups/nonsense",
-            "the losses of `groups` are `default-for-all`, ",
+            "the losses of `groups` are `default-admits`, `default-for-all`, ",
         ),
         ("host-paths/default-not-set", "`host-paths` has no losses"),
         ("groups/annotation-alone", "the losses of `groups` are "),

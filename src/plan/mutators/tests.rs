@@ -38,6 +38,7 @@ spec:
   runAsUser: {{rule: RunAsAny}}
   seLinux: {{rule: RunAsAny}}
   supplementalGroups: {{rule: RunAsAny}}
+  volumes: ['*']
   {fields}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -127,15 +128,19 @@ fn only_what_an_api_server_may_refuse_can_spare_containers_with_a_context() {
 fn a_set_that_breaks_a_workload_is_worse_than_any_that_breaks_none() {
     let workloads = [("a", "web"), ("b", "web"), ("c", "web"), ("d", "agent")];
     judged(&cluster(&workloads), |judge, _| {
-        let [none, group] = [Solution::new(), everywhere(judge)];
+        // All that `web` sets, for all pods.
+        let of_web = judge.candidates.of("web").iter();
+        let of_web = of_web.filter_map(|it| it.candidates.first());
+        let all = of_web.map(|it| (*it, PodSelector::default())).collect();
+        let [none, all] = [Solution::new(), all];
         let passing = |solution: &Solution| {
             let workloads = judge.items.iter().enumerate();
             let workloads = workloads.filter(|(_, it)| matches!(it.whose, Whose::Workload(_)));
             let passing = workloads.filter(|(it, _)| judge.outcome(*it, solution).passes);
             passing.count()
         };
-        assert_eq!((passing(&none), passing(&group)), (1, 3));
-        assert!(judge.score(&none, None) > judge.score(&group, None));
+        assert_eq!((passing(&none), passing(&all)), (1, 3));
+        assert!(judge.score(&none, None) > judge.score(&all, None));
     });
 }
 
