@@ -14,3 +14,5 @@ mod exemptions;
 mod identity;
 mod index;
 mod subject;
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,7 @@ mod edit;
 mod patch;
 
 pub use edit::{Edited, edit};
-pub use patch::{apply, to_yaml};
+pub use patch::{additions, apply, to_yaml};
 
 /// A workload, and what became of it.
 #[derive(Clone, Debug, PartialEq)]

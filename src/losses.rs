@@ -32,18 +32,15 @@ mod finding;
 mod merge;
 mod outcome;
 mod pods;
+mod reach;
 mod resets;
 mod search;
 mod similar;
 mod strategies;
+#[cfg(test)]
+mod tests;
 mod updates;
 mod windows;
-
-/// What stands for every namespace in the reach of a loss.
-const EVERYWHERE: &str = "*";
-
-/// What stands for all users, and for all PSPs, in a loss.
-const ALL: &str = "*";
 
 /// Finds the losses of a bundle, sorted by PSP, name and field.
 pub fn find(

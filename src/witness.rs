@@ -10,3 +10,5 @@ pub mod memo;
 pub mod reshape;
 pub mod samples;
 pub mod steps;
+#[cfg(test)]
+mod tests;

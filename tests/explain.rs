@@ -91,9 +91,14 @@ fn a_loss_is_explained_with_its_direction_reason_and_remedy() {
             let text = explained(&topic);
             assert!(text.starts_with(&format!("# {topic}\n\n")), "{text}");
             let direction = format!("; {}: ", kind.direction());
-            for part in [&direction, kind.what, "\n\nWhy: ", "\n\nWhat to do: "] {
+            let why = format!("\n\nWhy: {}\n\n", kind.why());
+            for part in [&direction, &why, "\n\nWhat to do: "] {
                 assert!(text.contains(part), "{part}: {text}");
             }
+            // Between the direction and the reason one paragraph tells what happens.
+            let paragraphs: Vec<&str> = text.split("\n\n").collect();
+            assert!(paragraphs[3].starts_with("Why: "), "{text}");
+            assert!(paragraphs[2].len() > 20, "{text}");
         }
     }
 }
@@ -147,7 +152,7 @@ fn what_is_no_topic_is_refused_with_what_is_like_it() {
     for (topic, words) in [
         (
             "groups/nonsense",
-            "the losses of `groups` are `default-for-all`, ",
+            "the losses of `groups` are `default-admits`, `default-for-all`, ",
         ),
         ("host-paths/default-not-set", "`host-paths` has no losses"),
         ("groups/annotation-alone", "the losses of `groups` are "),

@@ -268,7 +268,8 @@ fn a_profile_of_apparmor_that_no_mutator_can_write_has_its_reason() {
     let input = cluster(&[("shop", "alice")]).replacen(name, &format!("{name}, {annotation}"), 1);
     let reason = "no mutator can write an annotation whose key has the name of a container";
     for (release, expected) in [("1.29", true), ("1.30", false)] {
-        let (_folder, page) = page("migrate", &input, &["--kubernetes-version", release]);
+        let options = ["--kubernetes-version", release, "--strict-apparmor"];
+        let (_folder, page) = page("migrate", &input, &options);
         assert!(page.contains("apparmor&#x2f;default-not-set"), "{page}");
         assert_eq!(page.contains(reason), expected, "{release}: {page}");
         let step = "Before Kubernetes 1.30 that is true of every default of AppArmor";

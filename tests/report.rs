@@ -71,7 +71,12 @@ fn many_namespaces() -> String {
     res += &binding("ClusterRoleBinding", "{name: all}", "grouped", everybody);
     for number in 1..=7 {
         let metadata = format!("{{name: b, namespace: n{number}}}");
-        res += &binding("RoleBinding", &metadata, "open", &format!("g{number}"));
+        res += &binding(
+            "RoleBinding",
+            &metadata,
+            "open",
+            &format!("system:serviceaccounts:n{number}"),
+        );
     }
     res
 }

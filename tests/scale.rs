@@ -250,7 +250,7 @@ fn policies_of_a_family_are_told_apart_in_every_field() {
         mutators: false,
         ..OPTIONS
     };
-    let (bundle, manifests) = migrated(&inventory, options);
+    let (bundle, manifests, _) = migrated(&inventory, options);
     let tables = bundle.tables.expect("there are enough of them");
     let [family] = tables.families.as_slice() else {
         panic!("{:?}", tables.families);

@@ -20,7 +20,7 @@ pub(super) fn ambiguity(pod: &Pod) -> Option<String> {
 /// Returns what the new object has more than the old one.
 ///
 /// In lists of containers that are those with more, by name; a list of values that grew comes whole, its new values last.
-pub(super) fn additions(old: &Map<String, Value>, new: &Map<String, Value>) -> Map<String, Value> {
+pub fn additions(old: &Map<String, Value>, new: &Map<String, Value>) -> Map<String, Value> {
     let added = new.iter().filter_map(|(key, new)| {
         let added = addition(old.get(key).unwrap_or(&Value::Null), new)?;
         Some((key.clone(), added))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::admission::{AdmissionRequest, Operation, Verdict, Violation};
 use crate::api::apparmor;
@@ -10,6 +10,7 @@ use crate::api::core::{Pod, strings};
 use crate::api::policy::PodSecurityPolicy;
 use crate::api::seccomp;
 use crate::api::validation::{self, API_SERVER, OF_PSP};
+use crate::bake::{additions, apply};
 use crate::controls::apparmor::name_unset_profiles;
 use crate::controls::{CONTROLS, Control};
 use crate::gatekeeper::{
@@ -276,14 +277,17 @@ impl Answerers for Both<'_> {
     }
 
     fn mutated(&self, request: &AdmissionRequest) -> Result<Option<Pod>, ReviewError> {
-        let mutated = unless_refused(self.gatekeeper.mutate(request))?;
-        Ok(mutated.map(|it| {
-            if it.changed {
-                it.pod
-            } else {
-                request.pod.clone()
-            }
-        }))
+        let Some(mutated) = unless_refused(self.gatekeeper.mutate(request))? else {
+            return Ok(None);
+        };
+        // An API server writes more than mutators do, such as an empty status.
+        let read = GatekeeperAdmission::read(request, self.gatekeeper.kubernetes())?;
+        let mut pod = Value::Object(request.pod.0.clone());
+        apply(&mut pod, &Value::Object(additions(&read.0, &mutated.pod.0)));
+        Ok(match pod {
+            Value::Object(pod) => Some(Pod(pod)),
+            _ => None,
+        })
     }
 
     fn missing(

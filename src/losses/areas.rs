@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::EVERYWHERE;
+use super::reach::EVERYWHERE;
 use crate::access::{ANYWHERE, Access, Scope};
 use crate::plan::{LabelOperator, LabelSelector, Mutator, Namespaces};
 use crate::witness::budget::MOST_NAMESPACES;
@@ -166,7 +166,7 @@ fn samples(labels: &LabelSelector, name: Option<&str>) -> Vec<(String, Value)> {
 }
 
 /// The mutators that act on a pod with this metadata.
-fn selecting<'a>(all: &[&'a Mutator], pod: &Value) -> Vec<&'a Mutator> {
+pub(super) fn selecting<'a>(all: &[&'a Mutator], pod: &Value) -> Vec<&'a Mutator> {
     let labels = pod.pointer("/metadata/labels");
     let label = |key: &str| labels.and_then(|it| it.get(key)?.as_str());
     let generated = pod.pointer("/metadata/generateName");

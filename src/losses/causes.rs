@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::EVERYWHERE;
+use super::reach::EVERYWHERE;
 use crate::loss::{Cause, LossKind};
 use crate::plan::{Hindrance, UnsetDefault};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{ALL, EVERYWHERE};
+use super::reach::{ALL, EVERYWHERE};
 use crate::access::{
     ANYWHERE, Access, IGNORE_LABEL, Identity, OWN_ACCOUNT, OWN_NAMESPACE, ignored_namespaces,
     subject_text,

@@ -3,8 +3,8 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::EVERYWHERE;
 use super::finding::Finding;
+use super::reach::EVERYWHERE;
 use super::similar::Similar;
 use crate::loss::{Cause, Loss, LossKind};
 
@@ -23,11 +23,11 @@ pub(super) struct Gathered<'a> {
 
 /// A loss, and whom it reaches with others.
 #[derive(Debug)]
-struct Together {
+pub(super) struct Together {
     loss: Loss,
     policies: BTreeSet<String>,
-    namespaces: BTreeSet<String>,
-    subjects: BTreeSet<String>,
+    pub(super) namespaces: BTreeSet<String>,
+    pub(super) subjects: BTreeSet<String>,
     causes: BTreeSet<Cause>,
 }
 
@@ -97,7 +97,7 @@ impl<'a> Gathered<'a> {
 }
 
 impl Together {
-    fn new(loss: Loss, policies: BTreeSet<String>) -> Self {
+    pub(super) fn new(loss: Loss, policies: BTreeSet<String>) -> Self {
         Self {
             loss,
             policies,
@@ -120,7 +120,7 @@ impl Together {
         }
     }
 
-    fn into_loss(self) -> Loss {
+    pub(super) fn into_loss(self) -> Loss {
         let mut alike = self.policies;
         alike.remove(&self.loss.psp);
         Loss {
@@ -137,7 +137,7 @@ impl Together {
 const MOST_CAUSES: usize = 3;
 
 /// Puts together losses of the same policies, kind, control, field and reason that have something else in common.
-fn together(
+pub(super) fn together(
     losses: impl Iterator<Item = Together>,
     same: impl Fn(&Together) -> BTreeSet<String>,
 ) -> Vec<Together> {

@@ -199,7 +199,7 @@ impl<'a> Situation<'_, 'a> {
 }
 
 /// Those without which the pod is accepted: each by itself, or else as few together as can be; none where it is denied anyway.
-fn in_the_way<'a>(
+pub(super) fn in_the_way<'a>(
     all: &[&'a Mutator],
     is_accepted: impl Fn(&dyn Fn(&Mutator) -> bool) -> bool,
 ) -> Vec<&'a Mutator> {

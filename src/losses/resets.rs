@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{ALL, EVERYWHERE};
+use super::reach::{ALL, EVERYWHERE};
 use crate::access::{ANYWHERE, Access, Identity};
 use crate::admission::{AdmissionRequest, Operation};
 use crate::api::core::APPARMOR_CONTAINER_PREFIX;

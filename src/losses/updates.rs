@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{ALL, EVERYWHERE};
+use super::reach::{ALL, EVERYWHERE};
 use crate::access::{ANYWHERE, Identity};
 use crate::admission::Operation;
 use crate::loss::{Loss, LossKind};

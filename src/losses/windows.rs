@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{ALL, EVERYWHERE};
+use super::reach::{ALL, EVERYWHERE};
 use crate::access::{ANYWHERE, Access, Identity};
 use crate::input::Inventory;
 use crate::loss::{GATEKEEPER, Loss, LossKind};

@@ -31,6 +31,8 @@ mod hindrances;
 mod items;
 mod score;
 mod search;
+#[cfg(test)]
+mod tests;
 
 /// What was chosen.
 #[derive(Debug, Default)]

@@ -57,7 +57,7 @@ pub fn own_pod(object: &Value) -> Option<OwnPod> {
     }
     let mut pod = Pod(template.as_object()?.clone());
     let name = text("/metadata/name");
-    pod.set(&["metadata", "name"], name.into());
+    set_name(&mut pod, kind, name);
     let namespace = match text("/metadata/namespace") {
         "" => "default",
         namespace => namespace,
@@ -73,6 +73,19 @@ pub fn own_pod(object: &Value) -> Option<OwnPod> {
         has_controller: controller(kind).is_some(),
         recorded: None,
     })
+}
+
+/// Names a pod as its controller does: the pods of a StatefulSet by their numbers, the others by what an API server appends.
+///
+/// The controller of Deployments puts a hash between, which no selector by name can know.
+fn set_name(pod: &mut Pod, kind: &str, name: &str) {
+    pod.remove(&["metadata", "name"]);
+    pod.remove(&["metadata", "generateName"]);
+    if kind == "StatefulSet" {
+        pod.set(&["metadata", "name"], format!("{name}-0").into());
+    } else {
+        pod.set(&["metadata", "generateName"], format!("{name}-").into());
+    }
 }
 
 /// Returns the workloads whose pods are asked for, each with its pod.

@@ -149,7 +149,7 @@ fn split(
 }
 
 /// Adds a requirement; one of the same key and operator has the values of both then.
-fn add(selector: &mut LabelSelector, requirement: LabelRequirement) {
+pub(super) fn add(selector: &mut LabelSelector, requirement: LabelRequirement) {
     let mut known = selector.0.iter_mut();
     let known = known.find(|it| it.key == requirement.key && it.operator == requirement.operator);
     match known {
@@ -181,9 +181,14 @@ fn one_by_one(
                 None => continue,
             },
         };
-        let more = own.difference(base).map(|(id, _)| (*id, pods.clone()));
         let mut with = res.clone();
-        with.extend(more);
+        for (id, _) in own.difference(base) {
+            // No selector leaves these pods out, and of two values at one place that of the first mutator by name would win.
+            let excludes = |it: &usize| judge.candidates.exclude_each_other(*id, *it);
+            if !res.iter().any(|(it, pods)| pods.is_all() && excludes(it)) {
+                with.insert((*id, pods.clone()));
+            }
+        }
         res = better(judge, res, with);
     }
     res

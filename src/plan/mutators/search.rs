@@ -44,7 +44,13 @@ pub(super) fn best(
         search.consider(beside);
         search.consider(instead);
     }
-    let all: BTreeSet<usize> = packages.into_iter().flatten().collect();
+    let first: BTreeSet<usize> = packages.into_iter().flatten().collect();
+    // What spares containers with a security context may be all that harms nobody.
+    let others = judge.used.iter().filter(|it| {
+        let mut first = first.iter();
+        first.any(|own| judge.candidates.exclude_each_other(*own, **it))
+    });
+    let all: BTreeSet<usize> = others.chain(&first).copied().collect();
     let mut left = MOST_CHANGES;
     while left > 0 && !search.is_perfect() && search.improve(&all) {
         left -= 1;
@@ -134,14 +140,6 @@ impl Search<'_, '_, '_> {
             } else {
                 self.with(&BTreeSet::from([*id]), true)
             });
-        }
-        // What spares containers with a security context takes the place of what does not.
-        for (id, _) in self.best.clone() {
-            for it in &self.judge.used {
-                if self.judge.candidates.exclude_each_other(*it, id) {
-                    changes.push(self.with(&BTreeSet::from([*it]), true));
-                }
-            }
         }
         let mut improved = false;
         for it in changes {
