@@ -22,11 +22,11 @@ pub const DIRECTIONS: [Direction; 4] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
-    /// Gatekeeper admits what PSP forbade.
+    /// Gatekeeper admits what PSP denied.
     Looser,
-    /// Gatekeeper forbids what PSP admitted.
+    /// Gatekeeper denies what PSP admitted.
     Stricter,
-    /// Both admit, and another pod is stored.
+    /// Both admit, and the pod is stored differently.
     Differs,
     /// Gatekeeper admits what PSP denied, and a PSP that can be used accepts the pod as it is stored.
     Harmless,
@@ -46,9 +46,9 @@ impl Direction {
     /// What it means, without a full stop.
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::Looser => "Gatekeeper admits what PodSecurityPolicy forbade",
-            Self::Stricter => "Gatekeeper forbids what PodSecurityPolicy admitted",
-            Self::Differs => "both admit, and another pod is stored",
+            Self::Looser => "Gatekeeper admits what PodSecurityPolicy denied",
+            Self::Stricter => "Gatekeeper denies what PodSecurityPolicy admitted",
+            Self::Differs => "both admit, and the pod is stored differently",
             Self::Harmless => {
                 "Gatekeeper admits what PodSecurityPolicy denied, and a policy that can be used accepts the pod as it is stored"
             }
@@ -97,6 +97,9 @@ pub struct Cause {
     pub what: String,
     /// The command or the change that would help; a sentence without a full stop.
     pub help: String,
+    /// The namespace that it is about, `*` for all without bindings of their own; absent where it holds everywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
 }
 
 /// A loss as it is written down.
@@ -154,6 +157,22 @@ impl Loss {
                 .alike
                 .binary_search_by(|it| it.as_str().cmp(psp))
                 .is_ok()
+    }
+
+    /// Returns the causes in a namespace, sorted.
+    pub fn causes_in(&self, namespace: &str) -> Vec<&Cause> {
+        let of = |namespace: &str| {
+            let causes = self.causes.iter();
+            let own = causes.filter(|it| it.namespace.as_deref().is_none_or(|it| it == namespace));
+            own.collect::<Vec<_>>()
+        };
+        let is_about_it = |it: &&Cause| it.namespace.is_some();
+        let own = of(namespace);
+        if own.iter().any(is_about_it) {
+            own
+        } else {
+            of("*")
+        }
     }
 
     /// The PSP, and how many others it is about.
