@@ -250,3 +250,47 @@ fn some<'a>(mut names: impl Iterator<Item = &'a String>) -> String {
         format!("{shown} and {more} more")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cause(what: &str, help: &str) -> Cause {
+        Cause {
+            what: what.to_owned(),
+            help: help.to_owned(),
+            namespace: None,
+        }
+    }
+
+    #[test]
+    fn causes_with_the_same_help_share_it_and_each_is_there_once() {
+        let causes = [
+            cause("b", "x"),
+            cause("a", "x"),
+            cause("c", "y"),
+            cause("a", "x"),
+        ];
+        let mut text = Vec::new();
+        write_remedies(&mut text, &causes, "  ").unwrap();
+        let expected = "  cause: a\n  cause: b\n  help: x\n  cause: c\n  help: y\n";
+        assert_eq!(String::from_utf8(text).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_subject_whose_pod_is_shown_is_among_those_that_are_named() {
+        let subjects: BTreeSet<String> = ["a", "b", "c", "d", "e", "f", "g"]
+            .map(|it| format!("User {it}"))
+            .into();
+        let mut witness = AdmissionRequest::default();
+        assert_eq!(
+            some_subjects(&subjects, None),
+            "`User a`, `User b`, `User c`, `User d`, `User e` and 2 more"
+        );
+        "g".clone_into(&mut witness.user_info.username);
+        assert_eq!(
+            some_subjects(&subjects, Some(&witness)),
+            "`User g`, `User a`, `User b`, `User c`, `User d` and 2 more"
+        );
+    }
+}
