@@ -197,3 +197,40 @@ impl fmt::Display for Loss {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_those_of_the_namespace_else_those_of_all_others() {
+        let cause = |what: &str, namespace: Option<&str>| Cause {
+            what: what.to_owned(),
+            help: String::new(),
+            namespace: namespace.map(ToOwned::to_owned),
+        };
+        let loss = Loss {
+            control: "groups",
+            kind: LossKind::DefaultNotSet,
+            psp: "a".to_owned(),
+            alike: Vec::new(),
+            field: "spec.fsGroup".to_owned(),
+            namespaces: vec!["*".to_owned()],
+            subjects: Vec::new(),
+            reaches_creators: true,
+            why: String::new(),
+            causes: vec![
+                cause("anywhere", None),
+                cause("elsewhere", Some("*")),
+                cause("shop", Some("shop")),
+            ],
+            witness: AdmissionRequest::default(),
+        };
+        let whats = |namespace: &str| {
+            let causes = loss.causes_in(namespace).into_iter();
+            causes.map(|it| it.what.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(whats("shop"), ["anywhere", "shop"]);
+        assert_eq!(whats("tools"), ["anywhere", "elsewhere"]);
+    }
+}

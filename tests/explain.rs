@@ -91,7 +91,7 @@ fn a_loss_is_explained_with_its_direction_reason_and_remedy() {
             let text = explained(&topic);
             assert!(text.starts_with(&format!("# {topic}\n\n")), "{text}");
             let direction = format!("; {}: ", kind.direction());
-            for part in [&direction, kind.what, "\n\nWhy: ", "\n\nWhat to do: "] {
+            for part in [&direction, kind.why(), "\n\nWhy: ", "\n\nWhat to do: "] {
                 assert!(text.contains(part), "{part}: {text}");
             }
         }
@@ -102,7 +102,7 @@ fn a_loss_is_explained_with_its_direction_reason_and_remedy() {
 fn what_is_particular_to_a_control_stands_in_its_loss() {
     let text = explained("apparmor/default-not-set");
     for part in [
-        "whose key has the name of the container",
+        "whose key contains the name of the container",
         "--kubernetes-version 1.30",
         "bake",
     ] {
@@ -147,7 +147,7 @@ fn what_is_no_topic_is_refused_with_what_is_like_it() {
     for (topic, words) in [
         (
             "groups/nonsense",
-            "the losses of `groups` are `default-for-all`, ",
+            "the losses of `groups` are `default-admits`, `default-for-all`, ",
         ),
         ("host-paths/default-not-set", "`host-paths` has no losses"),
         ("groups/annotation-alone", "the losses of `groups` are "),

@@ -28,8 +28,9 @@
 //! Those of every control that sets a default: `default-not-set`, `default-admits`, `default-of-the-first`, `default-for-all`,
 //! `default-of-another-policy`, `default-in-the-way` and `default-on-update`; `psp2gatekeeper explain LOSS` describes each.
 //!
-//! `default-not-set` (stricter), of a `localhost/…` default, of privileged containers and with `--strict-apparmor`: before Kubernetes
-//! 1.30 a profile is an annotation whose key contains the name of the container, and no mutator can write such a key.
+//! `default-not-set` (stricter): before Kubernetes 1.30 a profile is an annotation whose key contains the name of the container, and
+//! no mutator can write such a key.
+//! So a `localhost/…` default is not set, nor any default of a privileged container or with `--strict-apparmor`; `bake` sets them.
 //! Since 1.30 the profile is a field too: with `--kubernetes-version 1.30` a mutator sets it.
 //! Until then a pod that leaves it open is refused, unless its policy takes that for `runtime/default`; `psp2gatekeeper bake` makes
 //! the profile explicit in the workloads.

@@ -263,6 +263,41 @@ mod tests {
         }
     }
 
+    fn loss(kind: LossKind, reaches_creators: bool) -> Loss {
+        Loss {
+            control: "groups",
+            kind,
+            psp: "a".to_owned(),
+            alike: Vec::new(),
+            field: "spec.fsGroup".to_owned(),
+            namespaces: vec!["*".to_owned()],
+            subjects: vec!["User alice".to_owned()],
+            reaches_creators,
+            why: "why".to_owned(),
+            causes: Vec::new(),
+            witness: AdmissionRequest::default(),
+        }
+    }
+
+    #[test]
+    fn what_no_creator_of_pods_meets_is_listed_apart_and_counts_nowhere() {
+        let losses = [
+            loss(LossKind::DefaultNotSet, false),
+            loss(LossKind::DefaultForAll, true),
+        ];
+        let ledger = Ledger::new(&losses);
+        assert_eq!((ledger.stricter, ledger.differs), (0, 1));
+        let summaries = Summaries::of(&losses);
+        assert_eq!((summaries.met.len(), summaries.unmet.len()), (1, 1));
+        let expected = [
+            ("looser", 0),
+            ("stricter", 0),
+            ("differs", 1),
+            ("harmless", 0),
+        ];
+        assert_eq!(summaries.by_direction(), expected);
+    }
+
     #[test]
     fn causes_with_the_same_help_share_it_and_each_is_there_once() {
         let causes = [
