@@ -3,6 +3,8 @@
 //! The bytes are those of the manifests that come of it.
 #![expect(clippy::expect_used, reason = "a benchmark may panic")]
 
+use std::collections::BTreeSet;
+
 use divan::Bencher;
 use divan::counter::BytesCount;
 use psp2gatekeeper::access::Access;

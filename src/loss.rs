@@ -22,11 +22,11 @@ pub const DIRECTIONS: [Direction; 4] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
-    /// Gatekeeper admits what PSP forbade.
+    /// Gatekeeper admits what PSP denied.
     Looser,
-    /// Gatekeeper forbids what PSP admitted.
+    /// Gatekeeper denies what PSP admitted.
     Stricter,
-    /// Both admit, and another pod is stored.
+    /// Both admit, and the pod is stored differently.
     Differs,
     /// Gatekeeper admits what PSP denied, and a PSP that can be used accepts the pod as it is stored.
     Harmless,
@@ -46,9 +46,9 @@ impl Direction {
     /// What it means, without a full stop.
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::Looser => "Gatekeeper admits what PodSecurityPolicy forbade",
-            Self::Stricter => "Gatekeeper forbids what PodSecurityPolicy admitted",
-            Self::Differs => "both admit, and another pod is stored",
+            Self::Looser => "Gatekeeper admits what PodSecurityPolicy denied",
+            Self::Stricter => "Gatekeeper denies what PodSecurityPolicy admitted",
+            Self::Differs => "both admit, and the pod is stored differently",
             Self::Harmless => {
                 "Gatekeeper admits what PodSecurityPolicy denied, and a policy that can be used accepts the pod as it is stored"
             }
@@ -97,6 +97,9 @@ pub struct Cause {
     pub what: String,
     /// The command or the change that would help; a sentence without a full stop.
     pub help: String,
+    /// The namespace that it is about, `*` for all without bindings of their own; absent where it holds everywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
 }
 
 /// A loss as it is written down.
@@ -156,6 +159,22 @@ impl Loss {
                 .is_ok()
     }
 
+    /// Returns the causes in a namespace, sorted.
+    pub fn causes_in(&self, namespace: &str) -> Vec<&Cause> {
+        let of = |namespace: &str| {
+            let causes = self.causes.iter();
+            let own = causes.filter(|it| it.namespace.as_deref().is_none_or(|it| it == namespace));
+            own.collect::<Vec<_>>()
+        };
+        let is_about_it = |it: &&Cause| it.namespace.is_some();
+        let own = of(namespace);
+        if own.iter().any(is_about_it) {
+            own
+        } else {
+            of("*")
+        }
+    }
+
     /// The PSP, and how many others it is about.
     pub fn policies(&self) -> String {
         match self.alike.len() {
@@ -176,5 +195,42 @@ impl fmt::Display for Loss {
             self.field,
             self.why
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_those_of_the_namespace_else_those_of_all_others() {
+        let cause = |what: &str, namespace: Option<&str>| Cause {
+            what: what.to_owned(),
+            help: String::new(),
+            namespace: namespace.map(ToOwned::to_owned),
+        };
+        let loss = Loss {
+            control: "groups",
+            kind: LossKind::DefaultNotSet,
+            psp: "a".to_owned(),
+            alike: Vec::new(),
+            field: "spec.fsGroup".to_owned(),
+            namespaces: vec!["*".to_owned()],
+            subjects: Vec::new(),
+            reaches_creators: true,
+            why: String::new(),
+            causes: vec![
+                cause("anywhere", None),
+                cause("elsewhere", Some("*")),
+                cause("shop", Some("shop")),
+            ],
+            witness: AdmissionRequest::default(),
+        };
+        let whats = |namespace: &str| {
+            let causes = loss.causes_in(namespace).into_iter();
+            causes.map(|it| it.what.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(whats("shop"), ["anywhere", "shop"]);
+        assert_eq!(whats("tools"), ["anywhere", "elsewhere"]);
     }
 }

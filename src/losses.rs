@@ -13,7 +13,7 @@ use crate::api::policy::PodSecurityPolicy;
 use crate::input::Inventory;
 use crate::loss::Loss;
 use crate::plan::{Bundle, PlanOptions};
-use crate::rbac::SubjectKey;
+use crate::rbac::{AUTHENTICATED, SubjectKey};
 use crate::witness::budget::{MOST_ACCOUNTS, MOST_NAMESPACES, MOST_SUBJECTS, MOST_USED};
 use crate::witness::memo::Memo;
 use crate::witness::reshape;
@@ -220,6 +220,11 @@ fn reaches_creators(
 ) -> bool {
     if identity.is_anonymous() {
         return false;
+    }
+    // A controller is an authenticated user like any other.
+    let authenticated = SubjectKey::Group(AUTHENTICATED.to_owned());
+    if identity.requester.groups == [AUTHENTICATED] && subjects.contains(&authenticated) {
+        return true;
     }
     let requester = SubjectKey::User(identity.requester.username.clone());
     let groups = identity.requester.groups.iter().cloned();

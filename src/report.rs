@@ -7,7 +7,7 @@ use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
 use difference::Counts;
-use losses::{by_direction, loss_summaries, some_of};
+use losses::{Summaries, some_of};
 
 use crate::advice::Advice;
 use crate::controls::defaults::Level;
@@ -32,7 +32,7 @@ mod steps;
 pub mod verification;
 
 pub use clean_up::{CleanUp, RoleCleanUp};
-pub use losses::Ledger;
+pub use losses::{Ledger, write_remedies};
 pub use steps::{HandOver, NamespaceReport, Step};
 
 /// The version of the JSON that is written for machines.
@@ -64,11 +64,11 @@ pub struct Report {
     pub policies: Vec<PolicyReport>,
     /// What was written, in the order in which it must be applied.
     pub objects: Vec<ObjectReport>,
-    /// The defaults that mutators fill in, sorted by name of the mutator.
+    /// The defaults that mutators set, sorted by name of the mutator.
     pub defaults: Vec<DefaultReport>,
-    /// What is not equivalent, sorted by PSP.
+    /// What is not equivalent, sorted by PSP; also what nobody of the input meets who creates pods.
     pub losses: Vec<Loss>,
-    /// How many fields of PodSecurityPolicies are how far from equivalent.
+    /// How many fields of PodSecurityPolicies are how far from equivalent, by the losses that somebody meets who creates pods.
     pub ledger: Ledger,
     /// What could be simpler or narrower.
     pub advice: Advice,
@@ -109,7 +109,7 @@ pub struct StageReport {
     pub namespaces: BTreeSet<NamespacePattern>,
 }
 
-/// A default that a mutator fills in.
+/// A default that a mutator sets.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DefaultReport {
@@ -241,16 +241,19 @@ impl Report {
     pub fn to_markdown(&self, environment: &Environment<'_>) -> Result<String, RenderError> {
         let remarks: Vec<String> = self.diagnostics.iter().map(ToString::to_string).collect();
         let template = environment.get_template("report.md.j2")?;
-        let losses = loss_summaries(&self.losses, self.kubernetes);
-        let by_direction = by_direction(&losses);
+        let losses = Summaries::of(&self.losses);
         let ledger_text = self.ledger.to_string();
         let workloads_text = self.workloads.map(|it| it.to_string());
         let advised = !self.advice.is_empty();
         Ok(template.render(context! {
             remarks,
             advised,
-            by_direction => Serde(by_direction),
-            loss_summaries => Serde(losses),
+            by_direction => Serde(losses.by_direction()),
+            loss_summaries => losses.any(),
+            met => losses.met.len(),
+            met_losses => Serde(&losses.met),
+            unmet => losses.unmet.len(),
+            unmet_losses => Serde(&losses.unmet),
             labels => self.labels(),
             ledger_text,
             workloads_text,

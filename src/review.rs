@@ -82,6 +82,7 @@ impl Review {
                     "psp": it.psp,
                     "field": it.field,
                     "why": it.why,
+                    "causes": it.causes_in(&self.request.namespace),
                 })
             })
             .collect();

@@ -4,6 +4,7 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "tests read files and may panic"
 )]
 
@@ -613,4 +614,73 @@ fn names_of_files_stay_in_their_directory() {
         .map(psp2gatekeeper::diff::Change::file_name)
         .collect();
     assert_eq!(names, ["v1.A...._.._a"]);
+}
+
+/// A policy whose AppArmor profile no mutator can write, and that drops a capability; the Deployment and the pod lack both.
+fn without_a_profile() -> Place {
+    let place = Place::new(&[]);
+    let profile = "localhost/shop";
+    let annotations = format!(
+        "metadata: {{name: restricted, annotations: {{apparmor.security.beta.kubernetes.io/allowedProfileNames: {profile}, apparmor.security.beta.kubernetes.io/defaultProfileName: {profile}}}}}\nspec:"
+    );
+    let cluster = CLUSTER.replacen("metadata: {name: restricted}\nspec:", &annotations, 1);
+    assert!(cluster.contains(profile));
+    let workload = deployment("silent", "shop", SILENT);
+    fs::write(place.path("input.yaml"), format!("{cluster}{workload}")).expect("it can be written");
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {namespace: shop, name: p}\nspec: {containers: [{name: c, image: c}]}\n";
+    fs::write(place.path("pod.yaml"), pod).expect("it can be written");
+    place
+}
+
+const CAUSE: &str = "no mutator can write an annotation whose key contains the name of a container";
+
+#[test]
+fn a_denied_workload_ends_with_the_cause_and_what_helps_each_once() {
+    let place = without_a_profile();
+    let run = place.run("diff", &[]);
+    let entry = run
+        .stdout
+        .split("\n\n")
+        .find(|it| it.contains("Deployment shop/silent"));
+    let entry = entry.unwrap_or_else(|| panic!("{}", run.stdout));
+    let last: Vec<&str> = entry.lines().rev().take(3).collect();
+    assert!(
+        last[0].starts_with("    help: run `psp2gatekeeper bake`"),
+        "{entry}"
+    );
+    assert_eq!(last[1], format!("    cause: {CAUSE}"), "{entry}");
+    assert!(last[2].starts_with("    explained by "), "{entry}");
+    let explained = "    explained by apparmor/default-not-set of restricted: ";
+    assert!(entry.contains(explained), "{entry}");
+    for words in ["cause: ", "help: "] {
+        assert_eq!(entry.matches(words).count(), 1, "{entry}");
+    }
+
+    let run = place.run("diff", &["-o", "json"]);
+    let json: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let cause = &json["workloads"][0]["losses"][0]["causes"][0];
+    assert_eq!(cause["what"], CAUSE, "{json}");
+    assert!(
+        cause["help"].as_str().is_some_and(|it| it.contains("bake")),
+        "{json}"
+    );
+
+    let run = place.run("diff", &["-o", "junit"]);
+    assert!(
+        run.stdout.contains("help: run `psp2gatekeeper bake`"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn a_review_names_the_cause_too() {
+    let place = without_a_profile();
+    let pod = ["--requests", &place.text("pod.yaml")];
+    let run = place.run("review", &pod);
+    let expected = format!("\n  cause: {CAUSE}\n  help: run `psp2gatekeeper bake`");
+    assert!(run.stdout.contains(&expected), "{}", run.stdout);
+    let run = place.run("review", &[&pod[..], &["-o", "json"]].concat());
+    let json: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    assert_eq!(json["losses"][0]["causes"][0]["what"], CAUSE, "{json}");
 }

@@ -46,8 +46,8 @@ fn each_control_has_its_page() {
 #[test]
 fn losses_have_their_page() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/losses.md");
-    let introduction = "# Losses\n\nWhat Gatekeeper will do otherwise than PodSecurityPolicy, wherever a pod shows it.\n\
-        `psp2gatekeeper explain run-as-user/default-on-pod` prints what stands here, and what is particular to that control.\n";
+    let introduction = "# Losses\n\nEvery behavior that differs between PodSecurityPolicy and Gatekeeper, wherever a pod shows it.\n\
+        `psp2gatekeeper explain run-as-user/default-on-pod` prints the same text, with what is particular to that control.\n";
     let pages = LossKind::ALL
         .into_iter()
         .map(|it| format!("\n#{}", it.page(it.name(), "")));

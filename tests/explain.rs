@@ -107,7 +107,7 @@ fn a_loss_is_explained_with_its_direction_reason_and_remedy() {
 fn what_is_particular_to_a_control_stands_in_its_loss() {
     let text = explained("apparmor/default-not-set");
     for part in [
-        "whose key has the name of the container",
+        "whose key contains the name of the container",
         "--kubernetes-version 1.30",
         "bake",
     ] {

@@ -253,7 +253,7 @@ fn steps_have_their_way_back_and_code_is_marked() {
             "Way back: take the namespace out of <code>--deny</code>, run",
             "Set Gatekeeper up with <code>gatekeeper-values.yaml</code>, which",
             "psp2gatekeeper verify -f CLUSTER",
-            "These are fields, where the top of the page counts losses",
+            "These are fields; the top of the page counts losses",
         ] {
             assert!(page.contains(part), "{part}: {page}");
         }
@@ -261,18 +261,47 @@ fn steps_have_their_way_back_and_code_is_marked() {
 }
 
 #[test]
-fn a_profile_of_apparmor_that_no_mutator_can_write_has_its_reason() {
+fn the_step_about_defaults_says_why_no_mutator_sets_a_profile_of_apparmor() {
     let annotation =
-        "annotations: {apparmor.security.beta.kubernetes.io/defaultProfileName: runtime/default}";
+        "annotations: {apparmor.security.beta.kubernetes.io/defaultProfileName: localhost/x}";
     let name = "metadata: {name: restricted";
     let input = cluster(&[("shop", "alice")]).replacen(name, &format!("{name}, {annotation}"), 1);
-    let reason = "no mutator can write an annotation whose key has the name of a container";
     for (release, expected) in [("1.29", true), ("1.30", false)] {
         let options = ["--kubernetes-version", release, "--strict-apparmor"];
         let (_folder, page) = page("migrate", &input, &options);
         assert!(page.contains("apparmor&#x2f;default-not-set"), "{page}");
-        assert_eq!(page.contains(reason), expected, "{release}: {page}");
-        let step = "Before Kubernetes 1.30 that is true of every default of AppArmor";
+        let step = "Before Kubernetes 1.30 no mutator can set an AppArmor profile";
         assert_eq!(page.contains(step), expected, "{release}: {page}");
+    }
+}
+
+#[test]
+fn a_default_that_is_not_set_has_its_cause_and_what_helps() {
+    let profile = "metadata: {name: restricted, annotations: {apparmor.security.beta.kubernetes.io/allowedProfileNames: localhost/x, apparmor.security.beta.kubernetes.io/defaultProfileName: localhost/x}}\nspec:";
+    let input = cluster(&[("shop", "alice")]);
+    let input = input.replacen("metadata: {name: restricted}\nspec:", profile, 1);
+    let input = [input, pod("web", "{}")].concat();
+    let folder = tempfile::tempdir().expect("there is room");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("input.yaml"), input).expect("it can be written");
+    let output = Command::new(env!("CARGO_BIN_EXE_psp2gatekeeper"))
+        .args([
+            "diff",
+            "-f",
+            &path("input.yaml"),
+            "--report-html",
+            &path("page.html"),
+        ])
+        .output()
+        .expect("the program starts");
+    assert!(output.status.code().is_some_and(|it| it < 2), "{output:?}");
+    let page = fs::read_to_string(path("page.html")).expect("it was written");
+    assert_well_formed(&page);
+    let (workloads, losses) = page.split_once("<h2 id=\"losses\">").expect("losses");
+    let cause = "<li>cause: no mutator can write an annotation";
+    let help = "<li><b>help</b>: run <code>psp2gatekeeper bake</code>";
+    for words in [cause, help] {
+        assert_eq!(workloads.matches(words).count(), 1, "{workloads}");
+        assert!(losses.contains(words), "{losses}");
     }
 }

@@ -69,7 +69,7 @@ fn write_topics(ui: &mut Ui<'_>) -> io::Result<()> {
     )?;
     for kind in LossKind::ALL {
         let of = match kind.of() {
-            [] => "every control that fills something in".to_owned(),
+            [] => "every control that sets a default".to_owned(),
             names => names.join(", "),
         };
         writeln!(

@@ -232,18 +232,18 @@ impl PlanArgs {
 /// What the output is written for.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TargetArgs {
-    /// Write no mutators, so that nothing sets defaults.
+    /// Generate no mutators: no default is set, and pods that lack one are denied.
     #[arg(long)]
     no_mutators: bool,
 
-    /// Do not let the pods of this subject decide which defaults are set: `User NAME`, `Group NAME` or
-    /// `ServiceAccount NAMESPACE/NAME`; may be repeated.
+    /// Choose defaults without regard to the pods of this subject: `User NAME`, `Group NAME` or `ServiceAccount NAMESPACE/NAME`;
+    /// may be repeated.
     ///
-    /// Nodes, administrators, people, groups of people, and service accounts that create no pods never do.
+    /// Nodes, administrators, users, their groups, and service accounts that create no pods are bystanders already.
     #[arg(long, value_name = "SUBJECT", value_parser = parse_subject)]
     bystander: Vec<SubjectKey>,
 
-    /// Maximum number of distinct defaults for one field; with more, only those are set that hold in all namespaces but some.
+    /// Maximum number of distinct defaults for one field; beyond it, only defaults of all namespaces, or of all but some, are set.
     #[arg(long, default_value_t = MAX_MUTATORS, value_name = "NUMBER")]
     max_mutators: usize,
 
@@ -255,7 +255,7 @@ pub(crate) struct TargetArgs {
     #[arg(long, default_value_t = KUBERNETES, value_name = "VERSION")]
     pub(crate) kubernetes_version: Version,
 
-    /// Demand an AppArmor profile where PSP would have set `runtime/default`; without this only privileged containers need one.
+    /// Demand an AppArmor profile where PSP would have set `runtime/default`; by default only privileged containers need one.
     #[arg(long)]
     strict_apparmor: bool,
 }

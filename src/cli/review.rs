@@ -17,6 +17,7 @@ use crate::input::{self, Source};
 use crate::loss::{Direction, Loss};
 use crate::manifest::Manifest;
 use crate::psp::{Outcome, PspAdmission};
+use crate::report::write_remedies;
 use crate::resolve::{self, Grant};
 use crate::review::{Review, request, review, routes};
 use crate::verify::{Answerers, explain};
@@ -374,6 +375,9 @@ impl Session<'_> {
             for loss in losses {
                 writeln!(ui.stdout, "  {loss}")?;
             }
+            let causes = losses.iter();
+            let causes = causes.flat_map(|it| it.causes_in(&request.namespace));
+            write_remedies(ui.stdout, causes, "  ")?;
         }
         Ok(())
     }

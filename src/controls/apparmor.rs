@@ -21,17 +21,17 @@
 //!
 //! ## Losses
 //!
-//! `unset-profile` (harmless): the container that is accepted without a profile is stored without the annotation that the plugin
-//! wrote, and may be updated, which the plugin refused for the missing annotation.
-//! On a node without AppArmor it runs unconfined, where the kubelet refuses a pod with the annotation.
+//! `unset-profile` (harmless): a container that is accepted without a profile is stored without the annotation that PSP set. An
+//! update is admitted too that PSP denied for the missing annotation.
+//! On a node without AppArmor the container runs unconfined; a kubelet there denies a pod with the annotation.
 //!
-//! Those of every control that fills something in: `default-not-set`, `default-of-the-first`, `default-for-all`,
-//! `default-of-another-policy`, `default-in-the-way` and `default-on-update`; `psp2gatekeeper explain` tells what each is.
+//! Those of every control that sets a default: `default-not-set`, `default-admits`, `default-of-the-first`, `default-for-all`,
+//! `default-of-another-policy`, `default-in-the-way` and `default-on-update`; `psp2gatekeeper explain LOSS` describes each.
 //!
-//! `default-not-set` (stricter): before Kubernetes 1.30 a profile is an annotation whose key has the name of the container, and no
-//! mutator can write such a key.
-//! Since then it is a field too, so that `--kubernetes-version 1.30` adds the mutator, where policies do not differ in what they
-//! fill in and the default is one that the field can say.
+//! `default-not-set` (stricter): before Kubernetes 1.30 a profile is an annotation whose key contains the name of the container, and
+//! no mutator can write such a key.
+//! So a `localhost/…` default is not set, nor any default of a privileged container or with `--strict-apparmor`; `bake` sets them.
+//! Since 1.30 the profile is a field too: with `--kubernetes-version 1.30` a mutator sets it.
 //! Until then a pod that leaves it open is refused, unless its policy takes that for `runtime/default`; `psp2gatekeeper bake` makes
 //! the profile explicit in the workloads.
 //!

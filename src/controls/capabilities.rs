@@ -20,13 +20,13 @@
 //!
 //! ## Losses
 //!
-//! Those of every control that fills something in: `default-not-set`, `default-of-the-first`, `default-for-all`,
-//! `default-of-another-policy`, `default-in-the-way` and `default-on-update`; `psp2gatekeeper explain` tells what each is.
+//! Those of every control that sets a default: `default-not-set`, `default-admits`, `default-of-the-first`, `default-for-all`,
+//! `default-of-another-policy`, `default-in-the-way` and `default-on-update`; `psp2gatekeeper explain LOSS` describes each.
 //!
-//! `default-only-without-capabilities` (stricter): a container that says anything about capabilities gets no default ones.
+//! `default-only-without-capabilities` (stricter): a container that adds or drops any capability gets no default ones.
 //!
-//! `lists-not-rewritten` (differs): what is required goes to the end of the list, where the plugin wrote both lists anew, sorted and
-//! each capability once.
+//! `lists-not-rewritten` (differs): a mutator appends the capabilities that are missing; PSP rewrote both lists, sorted and without
+//! duplicates.
 
 use std::collections::BTreeSet;
 

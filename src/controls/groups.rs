@@ -20,11 +20,11 @@
 //!
 //! ## Losses
 //!
-//! Those of every control that fills something in: `default-not-set`, `default-of-the-first`, `default-for-all`,
-//! `default-of-another-policy`, `default-in-the-way` and `default-on-update`; `psp2gatekeeper explain` tells what each is.
+//! Those of every control that sets a default: `default-not-set`, `default-admits`, `default-of-the-first`, `default-for-all`,
+//! `default-of-another-policy`, `default-in-the-way` and `default-on-update`; `psp2gatekeeper explain LOSS` describes each.
 //!
-//! `default-on-pod` (differs): the default of `runAsGroup` lands on the pod, where the plugin wrote it on each container that had
-//! none; what counts for each container is the same.
+//! `default-on-pod` (differs): the default of `runAsGroup` is set on the pod; PSP set it on each container that had none. The effect
+//! is the same.
 
 use serde_json::{Value, json};
 

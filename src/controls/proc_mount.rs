@@ -17,8 +17,8 @@
 //!
 //! `reset-by-api-server` (harmless): with the feature gate `ProcMountType` off, as it is by default before Kubernetes 1.33, the API
 //! server resets the type after mutating admission (Kubernetes 1.24, `pkg/api/pod/util.go`, `dropDisabledProcMountField`).
-//! So no constraint sees it: a pod that asks for `Unmasked`, which the plugin refused, is admitted and stored with `Default`, as what
-//! the plugin would have admitted.
+//! So no constraint sees it: a pod that asks for `Unmasked`, which PSP denied, is admitted and stored with `Default`, which PSP would
+//! have admitted.
 //! No process sees another `/proc` than under PSP.
 
 use serde_json::Value;

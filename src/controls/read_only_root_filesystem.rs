@@ -14,8 +14,8 @@
 //!
 //! ## Losses
 //!
-//! Those of every control that fills something in: `default-not-set`, `default-of-the-first`, `default-for-all`,
-//! `default-of-another-policy`, `default-in-the-way` and `default-on-update`; `psp2gatekeeper explain` tells what each is.
+//! Those of every control that sets a default: `default-not-set`, `default-admits`, `default-of-the-first`, `default-for-all`,
+//! `default-of-another-policy`, `default-in-the-way` and `default-on-update`; `psp2gatekeeper explain LOSS` describes each.
 
 use serde_json::{Value, json};
 

@@ -18,12 +18,11 @@
 //!
 //! ## Losses
 //!
-//! Those of every control that fills something in: `default-not-set`, `default-of-the-first`, `default-for-all`,
-//! `default-of-another-policy`, `default-in-the-way` and `default-on-update`; `psp2gatekeeper explain` tells what each is.
+//! Those of every control that sets a default: `default-not-set`, `default-admits`, `default-of-the-first`, `default-for-all`,
+//! `default-of-another-policy`, `default-in-the-way` and `default-on-update`; `psp2gatekeeper explain LOSS` describes each.
 //!
-//! `default-on-pod` (differs): the default lands on the pod, where the plugin wrote it on each container that had none.
-//! What counts for a container is the same, but that under `MustRunAsNonRoot` the pod says `runAsNonRoot` even where its containers
-//! have users.
+//! `default-on-pod` (differs): the default is set on the pod; PSP set it on each container that had none. The effect is the same.
+//! Under `MustRunAsNonRoot` the pod gets `runAsNonRoot` even if all its containers have a user.
 
 use serde_json::{Value, json};
 

@@ -22,16 +22,16 @@
 //!
 //! ## Losses
 //!
-//! Those of every control that fills something in: `default-not-set`, `default-of-the-first`, `default-for-all`,
-//! `default-of-another-policy`, `default-in-the-way` and `default-on-update`; `psp2gatekeeper explain` tells what each is.
+//! Those of every control that sets a default: `default-not-set`, `default-admits`, `default-of-the-first`, `default-for-all`,
+//! `default-of-another-policy`, `default-in-the-way` and `default-on-update`; `psp2gatekeeper explain LOSS` describes each.
 //!
-//! `annotation-alone` (stricter): a pod that names another profile by its annotation alone gets the default as its field, and the
-//! API server refuses a pod whose annotation and field differ.
+//! `annotation-alone` (stricter): a pod that names another profile by its annotation alone gets the default in its field, and the API
+//! server denies a pod whose annotation and field differ.
 //!
-//! `default-by-its-new-name` (differs): the annotation says `runtime/default`, where the plugin wrote `docker/default`.
+//! `default-by-its-new-name` (differs): the annotation is `runtime/default`, where PSP set `docker/default`.
 //!
-//! `default-of-the-first` (differs), of all controls: every policy would write the annotation for a pod whose profile is a field
-//! alone, so the plugin took the first by name, although another would have filled in nothing else.
+//! `default-of-the-first` (differs), of all controls: every policy would set the annotation on a pod whose profile is a field alone.
+//! So PSP took the first by name, although a later one would have set nothing else.
 
 use serde_json::{Map, Value, json};
 

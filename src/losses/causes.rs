@@ -46,39 +46,52 @@ fn cause(unset: &UnsetDefault) -> Option<Cause> {
         Some(namespace) => format!("in namespace {namespace}"),
         None => "in namespaces without bindings of their own".to_owned(),
     };
-    let (what, help) = match &unset.hindrance {
+    let namespace = unset.namespace.as_deref().unwrap_or(EVERYWHERE);
+    let (namespace, what, help) = match &unset.hindrance {
         Hindrance::NothingGained => return None,
+        Hindrance::NotExpressible if unset.control == "apparmor" => (
+            None,
+            "no mutator can write an annotation whose key contains the name of a container".to_owned(),
+            "run `psp2gatekeeper bake`, which sets the profile in the workloads, or target Kubernetes 1.30 or later, which has a field for it, with `--kubernetes-version`".to_owned(),
+        ),
         Hindrance::NotExpressible => (
-            "no mutator of Gatekeeper can write it".to_owned(),
-            "run `psp2gatekeeper bake`, which writes it into the workloads".to_owned(),
+            None,
+            "no Gatekeeper mutator can write this default".to_owned(),
+            "run `psp2gatekeeper bake`, which sets it in the workloads".to_owned(),
         ),
         Hindrance::TooManyValues => (
-            "namespaces have more distinct defaults of the field than there may be mutators"
-                .to_owned(),
-            "raise `--max-mutators`".to_owned(),
+            None,
+            "the field has more distinct defaults than `--max-mutators` permits".to_owned(),
+            "raise `--max-mutators`, or run `psp2gatekeeper bake`, which sets the defaults in the workloads".to_owned(),
         ),
         Hindrance::Workload { name, psp } => (
+            Some(namespace),
             format!(
-                "{place} {name}, which PodSecurityPolicy {psp} admits, would be denied with it"
+                "{place}, {name} would be denied with this default; PodSecurityPolicy {psp} admits it without"
             ),
             format!(
-                "give {name} a label that no other workload of the namespace has, or write its own value into it: `psp2gatekeeper bake`"
+                "give the pods of {name} a label that no other workload of the namespace has, or run `psp2gatekeeper bake`, which sets the defaults in the workloads"
             ),
         ),
         Hindrance::Account { name, psp, binding } => {
-            let lets = match binding {
-                Some(binding) => format!("{binding} lets {name} use PodSecurityPolicy {psp}"),
-                None => format!("{name} can use PodSecurityPolicy {psp}"),
+            let can_use = match binding {
+                Some(binding) => format!("{name} can `use` PodSecurityPolicy {psp} through {binding}"),
+                None => format!("{name} can `use` PodSecurityPolicy {psp}"),
             };
             (
+                Some(namespace),
                 format!(
-                    "{place} {lets}, and a pod that this policy admits would be denied with it"
+                    "{place}, {can_use}, and pods that this policy admits would be denied with this default"
                 ),
                 format!(
-                    "give both policies the same default, or run again with `--bystander '{name}'` if it creates no such pods"
+                    "set the same default in both policies, or run again with `--bystander '{name}'` if it creates no such pods"
                 ),
             )
         }
     };
-    Some(Cause { what, help })
+    Some(Cause {
+        what,
+        help,
+        namespace: namespace.map(ToOwned::to_owned),
+    })
 }

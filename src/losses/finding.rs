@@ -36,19 +36,19 @@ pub(super) fn why(kind: LossKind) -> &'static str {
     match kind {
         LossKind::DefaultNotSet => "a pod without a value is denied, where PSP set the default",
         LossKind::DefaultForAll => {
-            "a mutator sets the default in every pod that it selects, also where the pod's own policy sets none or another"
+            "a mutator sets the default in every pod that it selects, also if the policy of the pod sets none or another"
         }
         LossKind::DefaultOfAnotherPolicy => {
-            "with what mutators set, another policy accepts the pod than PSP would have chosen, and the default of that one is not set"
+            "with what mutators set, another policy accepts the pod than PSP would have chosen, and the default of the chosen one is not set"
         }
         LossKind::DefaultOfTheFirst => {
-            "a pod whose seccomp profile is a field alone gets no default where a policy accepts it that is not the first by name, which PSP would have taken"
+            "a pod whose seccomp profile is a field alone lacks the defaults of the first policy by name, which PSP would have taken: a later one accepts it"
         }
         LossKind::DefaultInTheWay => {
-            "a mutator sets the default in every pod that it selects, and the policies that would accept the pod, or the API server, refuse it so"
+            "a mutator sets the default in every pod that it selects, and the policies that would accept the pod, or the API server, deny it with that default"
         }
         LossKind::DefaultAdmits => {
-            "a mutator sets the value for lack of which PSP denied the pod, and a policy that it can have accepts that"
+            "PSP denied the pod for lack of a value; a mutator sets it, and a policy that the pod can have accepts it"
         }
         other => other.why(),
     }

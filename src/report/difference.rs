@@ -8,11 +8,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::count;
+use super::losses::write_remedies;
 use crate::admission::Verdict;
 use crate::api::validation::API_SERVER;
 use crate::diff::workloads::{Fate, Treatment};
 use crate::diff::{Change, Kind};
-use crate::loss::Loss;
+use crate::loss::{Cause, Loss};
 use crate::verify::differences;
 use unified::write_unified;
 
@@ -334,10 +335,9 @@ impl DifferenceReport<'_> {
                 out,
                 "    explained by no declared loss; `psp2gatekeeper verify` makes the pod smaller and shows both answers"
             ),
-            Some(explained_by) => explained_by
-                .iter()
-                .filter_map(|it| self.losses.get(*it))
-                .try_for_each(|it| {
+            Some(explained_by) => {
+                let losses = explained_by.iter().filter_map(|it| self.losses.get(*it));
+                for it in losses {
                     writeln!(
                         out,
                         "    explained by {} of {}: `{}`: {}",
@@ -345,9 +345,20 @@ impl DifferenceReport<'_> {
                         it.psp,
                         it.field,
                         it.why
-                    )
-                }),
+                    )?;
+                }
+                write_remedies(out, self.causes(treatment), "    ")
+            }
         }
+    }
+
+    /// What keeps the defaults of a workload from being set, by the losses that explain what becomes of it.
+    pub(super) fn causes(&self, treatment: &Treatment) -> Vec<&Cause> {
+        let losses = treatment.explained_by.iter().flatten();
+        let losses = losses.filter_map(|it| self.losses.get(*it));
+        losses
+            .flat_map(|it| it.causes_in(&treatment.namespace))
+            .collect()
     }
 
     fn write_matrix(&self, out: &mut dyn Write) -> io::Result<()> {

@@ -3,12 +3,13 @@
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
+use serde_json::json;
 
 use super::Report;
 use super::difference::DifferenceReport;
-use super::losses::{by_direction, loss_summaries};
+use super::losses::{Summaries, remedies};
 use super::matrix::Matrix;
-use crate::diff::workloads::Fate;
+use crate::diff::workloads::{Fate, Treatment};
 use crate::render::RenderError;
 
 /// So many entries of a list are on the page.
@@ -32,7 +33,25 @@ struct Section {
     title: &'static str,
     count: usize,
     /// The first of them.
-    workloads: Vec<serde_json::Value>,
+    workloads: Vec<Entry>,
+}
+
+/// A workload and what becomes of it.
+#[derive(Serialize)]
+struct Entry {
+    #[serde(flatten)]
+    treatment: serde_json::Value,
+    /// What keeps its defaults from being set, and what helps.
+    remedies: serde_json::Value,
+}
+
+impl Entry {
+    fn new(difference: &DifferenceReport<'_>, treatment: &Treatment) -> Self {
+        Self {
+            treatment: difference.treatment_json(treatment),
+            remedies: json!(remedies(difference.causes(treatment))),
+        }
+    }
 }
 
 /// All fates, those that matter most first.
@@ -64,12 +83,12 @@ impl Page<'_> {
                     count: own().count(),
                     workloads: own()
                         .take(MOST)
-                        .map(|it| self.difference.treatment_json(it))
+                        .map(|it| Entry::new(self.difference, it))
                         .collect(),
                 }
             })
             .collect();
-        let losses = loss_summaries(&self.report.losses, self.report.kubernetes);
+        let losses = Summaries::of(&self.report.losses);
         let template = environment.get_template("report.html.j2")?;
         Ok(template.render(context! {
             most => MOST,
@@ -79,8 +98,11 @@ impl Page<'_> {
             objects_compared => self.difference.changes.is_some(),
             changes => Serde(self.difference.objects_json(MOST)),
             changed => self.difference.changes.map_or(0, <[_]>::len),
-            by_direction => Serde(by_direction(&losses)),
-            loss_summaries => Serde(losses),
+            by_direction => Serde(losses.by_direction()),
+            loss_summaries => losses.any(),
+            met_losses => Serde(&losses.met),
+            unmet => losses.unmet.len(),
+            unmet_losses => Serde(&losses.unmet),
             labels => self.report.labels(),
             reaches => self.report.reaches(),
             matrix => Serde(self.matrix),

@@ -58,17 +58,17 @@ fn step(text: &str, command: impl Into<String>, back: impl Into<String>) -> Step
 pub(super) fn steps(bundle: &Bundle, losses: &[Loss], options: ReportOptions<'_>) -> Vec<Step> {
     let template = CONSTRAINT_KIND.to_lowercase();
     let mut look =
-        "Look at the files, and at the losses in this report: first at what is looser, then at what is stricter or differs."
+        "Read the files and the losses in this report: looser ones first, then stricter ones, then the others."
             .to_owned();
     if !bundle.mutators.is_empty() {
-        look += " Mutators act as soon as they are applied, whatever the enforcement action; while the plugin runs, it fills in its defaults before them.";
+        look += " Mutators act as soon as they are applied, whatever the enforcement action; while PSP runs, it sets its defaults before them.";
     }
     if bundle.expand {
         look += " Workloads are expanded to pods when they are applied, and every constraint of the cluster that matches pods speaks up for these, as a warning. Nobody knows who will create such a pod, so what only a controller may use is missing there, as in audit.";
     }
     let mut res = vec![step(&look, "", "")];
     res.push(step(
-        "Before anything is applied, see which workloads of the input would be admitted, forbidden or stored otherwise, and have each difference from PodSecurityPolicy accounted for: `verify` ends with exit code 1 if there is one that no loss declares. CLUSTER is the input of this run; give the same options.",
+        "Before you apply anything, see which workloads of the input would be admitted, denied or stored differently. `verify` evaluates requests against both and ends with exit code 1 if there is a difference that no loss declares. CLUSTER is the input of this run; give the same options.",
         "psp2gatekeeper diff -f CLUSTER\npsp2gatekeeper verify -f CLUSTER --manifests . --enforcement-action deny",
         "",
     ));
@@ -104,20 +104,20 @@ pub(super) fn steps(bundle: &Bundle, losses: &[Loss], options: ReportOptions<'_>
     if !labels.is_empty() {
         let labels = some_of(&labels);
         res.push(step(
-            &format!("Tell the authors of workloads of the labels that stand for service accounts: {labels}. New workloads of the same service accounts must have theirs, or no mutator fills in their defaults, and no others may; the table of defaults has the namespaces."),
+            &format!("Tell the authors of workloads which labels mutators select: {labels}. A new workload needs the label of those whose defaults it needs, and no other; the table of defaults has the namespaces."),
             "",
             "",
         ));
     }
     let misses_defaults = |it: &Loss| it.kind == LossKind::DefaultNotSet && it.reaches_creators;
     if losses.iter().any(misses_defaults) {
-        let mut bake = "Write into the workloads what no mutator fills in: `bake` prints the patches, or edits the manifests with `--pods MANIFESTS --write`.".to_owned();
+        let mut bake = "Where a default is not set, follow the `help:` line of its cause. `bake` sets the values in the workloads: it prints the patches, or edits the manifests with `--pods MANIFESTS --write`.".to_owned();
         let kubernetes = options.kubernetes;
         if losses
             .iter()
             .any(|it| is_for_lack_of_a_field(it, kubernetes))
         {
-            bake += " Before Kubernetes 1.30 that is true of every default of AppArmor, whose annotation no mutator can write.";
+            bake += " Before Kubernetes 1.30 no mutator can set an AppArmor profile, because the key of the annotation contains the name of the container.";
         }
         res.push(step(&bake, "psp2gatekeeper bake -f CLUSTER", ""));
     }

@@ -54,9 +54,15 @@ impl DifferenceReport<'_> {
         let fills_in = fills_in.map(|it| json!({ "path": it.path, "value": it.value }));
         let losses = treatment.explained_by.as_ref().map(|positions| {
             let losses = positions.iter().filter_map(|it| self.losses.get(*it));
-            let losses = losses.map(
-                |it| json!({ "name": it.name(), "psp": it.psp, "field": it.field, "why": it.why }),
-            );
+            let losses = losses.map(|it| {
+                json!({
+                    "name": it.name(),
+                    "psp": it.psp,
+                    "field": it.field,
+                    "why": it.why,
+                    "causes": it.causes_in(&treatment.namespace),
+                })
+            });
             losses.collect::<Vec<_>>()
         });
         let answers = treatment.answers.as_ref();
