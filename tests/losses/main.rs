@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use psp2gatekeeper::access::parse_subject;
 use psp2gatekeeper::api::core::Pod;
 use psp2gatekeeper::controls::apparmor::name_unset_profiles;
 use psp2gatekeeper::gatekeeper::GatekeeperAdmission;
@@ -12,6 +13,7 @@ use psp2gatekeeper::input::{self, Inventory, LoadOptions, Source};
 use psp2gatekeeper::loss::{Direction, Loss, LossKind};
 use psp2gatekeeper::plan::{EnforcementAction, PlanOptions};
 use psp2gatekeeper::psp::{PSP_ANNOTATION, PspAdmission};
+use psp2gatekeeper::rbac::service_account_user;
 use psp2gatekeeper::render::{environment, render};
 use psp2gatekeeper::review::review;
 use psp2gatekeeper::version::Version;
@@ -32,7 +34,19 @@ const LATEST: PlanOptions = PlanOptions {
     max_mutators: 100,
     gatekeeper: Version::new(3, 23),
     kubernetes: Version::new(1, 24),
+    strict_app_armor: false,
+};
+
+/// Sets no default at all.
+const WITHOUT: PlanOptions = PlanOptions {
+    mutators: false,
+    ..LATEST
+};
+
+/// Demands an AppArmor profile where PSP would have set `runtime/default`.
+const STRICT: PlanOptions = PlanOptions {
     strict_app_armor: true,
+    ..LATEST
 };
 
 fn inventory(text: &str) -> Inventory {
@@ -59,6 +73,7 @@ fn losses(text: &str, options: PlanOptions) -> Vec<Loss> {
         GatekeeperAdmission::from_manifests(&manifests, &inventory.namespaces).expect("it loads");
     let gatekeeper = gatekeeper.on(options.kubernetes);
     for loss in &losses {
+        assert!(is_of_a_subject(loss), "{loss}: {:?}", loss.witness);
         if !is_shown_by_api_server(loss) {
             let actual = direction(&psp, &gatekeeper, loss);
             assert_eq!(
@@ -72,9 +87,22 @@ fn losses(text: &str, options: PlanOptions) -> Vec<Loss> {
     losses
 }
 
+/// Whether the loss names somebody who stands behind its witness: the pod's service account or the requesting user.
+fn is_of_a_subject(loss: &Loss) -> bool {
+    let request = &loss.witness;
+    let account = request.pod.service_account_name();
+    let account = service_account_user(&request.namespace, account);
+    // A static pod has none.
+    let account = (!request.pod.service_account_name().is_empty()).then_some(&account);
+    let mut users = account.into_iter().chain([&request.user_info]);
+    let subjects = loss.subjects.iter();
+    let subjects: Vec<_> = subjects.filter_map(|it| parse_subject(it).ok()).collect();
+    loss.subjects == ["*"] || users.any(|user| subjects.iter().any(|it| it.matches(user)))
+}
+
 /// Checks the witness of each loss, and that these are the losses: by PSP, name and namespaces.
 #[track_caller]
-fn check(options: PlanOptions, expected: &[(&str, &str, &str)]) {
+fn check(options: PlanOptions, expected: &[(String, String, String)]) {
     let losses = losses(include_str!("cluster.yaml"), options);
     let actual: BTreeSet<String> = losses
         .iter()
@@ -143,7 +171,7 @@ fn bare(mut pod: Pod) -> Pod {
     pod
 }
 
-/// What no mutator changes, because policies differ, or because it is not about defaults.
+/// What has nothing to do with mutators.
 const ALWAYS: &[(&str, &str, &str)] = &[
     ("*", "gatekeeper/namespace-ignored looser", "left-alone"),
     // Administrators may use `hardened` there.
@@ -155,158 +183,209 @@ const ALWAYS: &[(&str, &str, &str)] = &[
     ("*", "gatekeeper/own-request looser", "*"),
     ("*", "gatekeeper/own-request-default differs", "*"),
     ("*", "proc-mount/reset-by-api-server harmless", "*"),
-    // `web` and `agent` are for different service accounts of one namespace.
-    (
-        "agent",
-        "read-only-root-filesystem/default-not-set stricter",
-        "shop",
-    ),
-    ("web", "run-as-user/default-not-set stricter", "shop"),
-    // Those that lack the label which stands for `web`, and those of `agent`, which has no workload.
-    (
-        "agent",
-        "read-only-root-filesystem/default-not-set stricter",
-        "fair",
-    ),
-    ("web", "run-as-user/default-not-set stricter", "fair"),
-    // Bob may use `second` too, which fills in nothing, but comes later.
-    ("first", "groups/default-of-the-first differs", "play"),
-    // Administrators may use `second` and `privileged`, which come later.
-    ("first", "groups/default-of-the-first differs", "*"),
-    ("hardened", "apparmor/default-of-the-first differs", "*"),
-    ("hardened", "capabilities/default-of-the-first differs", "*"),
-    ("hardened", "groups/default-of-the-first differs", "*"),
-    (
-        "hardened",
-        "privilege-escalation/default-of-the-first differs",
-        "*",
-    ),
-    (
-        "hardened",
-        "read-only-root-filesystem/default-of-the-first differs",
-        "*",
-    ),
-    ("hardened", "run-as-user/default-of-the-first differs", "*"),
-    (
-        "hardened",
-        "runtime-class/default-of-the-first differs",
-        "*",
-    ),
-    ("hardened", "selinux/default-of-the-first differs", "*"),
 ];
 
-/// What mutators do otherwise than the plugin, on every release.
-const BY_MUTATORS: &[(&str, &str, &str)] = &[
-    (
-        "hardened",
-        "capabilities/default-only-without-capabilities stricter",
-        "hardened",
-    ),
-    (
-        "hardened",
-        "capabilities/lists-not-rewritten differs",
-        "hardened",
-    ),
-    ("hardened", "groups/default-on-pod differs", "hardened"),
-    ("hardened", "run-as-user/default-on-pod differs", "hardened"),
-    ("hardened", "seccomp/annotation-alone stricter", "hardened"),
-    (
-        "hardened",
-        "seccomp/default-by-its-new-name differs",
-        "hardened",
-    ),
-    // Administrators, who could have a pod without these.
-    ("agent", "capabilities/default-for-all differs", "hardened"),
-    ("agent", "groups/default-for-all differs", "hardened"),
-    (
-        "agent",
-        "privilege-escalation/default-for-all differs",
-        "hardened",
-    ),
-    ("agent", "run-as-user/default-for-all differs", "hardened"),
-    ("agent", "runtime-class/default-for-all differs", "hardened"),
-    ("agent", "seccomp/default-for-all differs", "hardened"),
-    ("agent", "selinux/default-for-all differs", "hardened"),
-    (
-        "privileged",
-        "privilege-escalation/default-in-the-way stricter",
-        "hardened",
-    ),
-    // They may name another profile of seccomp, by its annotation alone.
-    (
-        "privileged",
-        "seccomp/default-in-the-way stricter",
-        "hardened",
-    ),
-    // No mutator fills in what `hardened` does, and with what mutators do fill in `privileged` accepts the pod.
-    (
-        "hardened",
-        "apparmor/default-of-another-policy differs",
-        "hardened",
-    ),
-    (
-        "privileged",
-        "read-only-root-filesystem/default-for-all differs",
-        "hardened",
-    ),
+/// An AppArmor profile need not be there where it would be that of the runtime.
+const UNSET_PROFILE: (&str, &str, &str) = ("*", "apparmor/unset-profile harmless", "*");
+
+/// All namespaces of the input but some, as losses name them.
+fn all_but(left_out: &[&str]) -> String {
+    let all = ["*", "fair", "hardened", "kube-system", "play", "shop"];
+    let all = all.into_iter().filter(|it| !left_out.contains(it));
+    all.collect::<Vec<_>>().join(",")
+}
+
+/// Administrators may use `second` and `privileged` too, which come later and set nothing; so PSP took the first by name where a
+/// seccomp profile is a field alone. Nothing differs where mutators set the same.
+fn of_the_first(hardened: &[&str], read_only: &[&str]) -> Vec<(String, String, String)> {
+    let name = |control: &str| format!("{control}/default-of-the-first differs");
+    let mut res = Vec::new();
+    for control in [
+        "capabilities",
+        "groups",
+        "privilege-escalation",
+        "run-as-user",
+        "runtime-class",
+        "selinux",
+    ] {
+        res.push(("hardened".to_owned(), name(control), all_but(hardened)));
+    }
+    res.push(("first".to_owned(), name("groups"), all_but(hardened)));
+    // So may Bob in `play`.
+    res.push(("first".to_owned(), name("groups"), "play".to_owned()));
+    let control = name("read-only-root-filesystem");
+    res.push(("hardened".to_owned(), control, all_but(read_only)));
+    res
+}
+
+/// The losses about these controls of a policy, all of one kind and in the same namespaces.
+fn each(
+    psp: &str,
+    controls: &[&str],
+    kind: &str,
+    namespaces: &str,
+) -> Vec<(String, String, String)> {
+    let all = controls.iter();
+    all.map(|it| {
+        (
+            psp.to_owned(),
+            format!("{it}/{kind}"),
+            namespaces.to_owned(),
+        )
+    })
+    .collect()
+}
+
+/// What is set in `hardened`, of which an AppArmor profile is no part before Kubernetes 1.30.
+const HARDENED: &[&str] = &[
+    "capabilities",
+    "groups",
+    "privilege-escalation",
+    "read-only-root-filesystem",
+    "run-as-user",
+    "runtime-class",
+    "seccomp",
+    "selinux",
 ];
 
-/// What a mutator does that acts on a label.
-const BY_LABEL: &[(&str, &str, &str)] = &[
-    ("web", "run-as-user/default-on-pod differs", "fair"),
-    // Who has the label and is not `web`: `agent`, and administrators.
-    ("agent", "run-as-user/default-for-all differs", "fair"),
-];
+/// What mutators do otherwise than PSP, on every release.
+///
+/// In `shop`, for service accounts `web` and `agent`, they set what each of both needs, which the other one's policy accepts; in `fair`
+/// as well, but the file system of the workload of `web` stays writable, by its label.
+fn by_mutators() -> Vec<(String, String, String)> {
+    let differs = "default-for-all differs";
+    let others = |left_out: &[&str]| -> Vec<&str> {
+        let all = HARDENED.iter().copied();
+        all.filter(|it| !left_out.contains(it)).collect()
+    };
+    let everywhere = ["read-only-root-filesystem", "run-as-user"];
+    let read_only = &everywhere[..1];
+    let user = &everywhere[1..];
+    let here = others(&everywhere);
+    let all = "fair,hardened,shop";
+    [
+        of_the_first(&["hardened"], &["fair", "hardened", "shop"]),
+        // Administrators, who could have a pod without all that; each policy where the pod is one that no other accepts.
+        each("privileged", &here, differs, "hardened"),
+        each("privileged", &everywhere, differs, all),
+        // `agent` sets a read-only file system itself.
+        each("agent", &here, differs, "hardened"),
+        each("agent", user, differs, all),
+        each("agent", user, differs, "shop"),
+        each("agent", user, differs, "fair"),
+        // `first` sets the profile of seccomp itself.
+        each(
+            "first",
+            &others(&["read-only-root-filesystem", "run-as-user", "seccomp"]),
+            differs,
+            "hardened",
+        ),
+        each("first", &everywhere, differs, all),
+        each("hardened", user, differs, "fair,shop"),
+        each("web", read_only, differs, "shop"),
+        each("web", read_only, differs, "fair"),
+        // Of pods with the label of `web`.
+        each("agent", read_only, "default-not-set stricter", "fair"),
+        each(
+            "agent",
+            read_only,
+            "default-of-another-policy differs",
+            "fair",
+        ),
+        each(
+            "hardened",
+            read_only,
+            "default-of-the-first differs",
+            "fair",
+        ),
+        // A privileged container may not be kept from gaining privileges.
+        each(
+            "privileged",
+            &["privilege-escalation"],
+            "default-in-the-way stricter",
+            "hardened",
+        ),
+        // A profile that the annotation alone names.
+        each(
+            "privileged",
+            &["seccomp"],
+            "default-in-the-way stricter",
+            "hardened",
+        ),
+        each(
+            "hardened",
+            &["seccomp"],
+            "default-in-the-way stricter",
+            "hardened",
+        ),
+        each(
+            "hardened",
+            &["seccomp"],
+            "annotation-alone stricter",
+            "hardened",
+        ),
+        each(
+            "hardened",
+            &["seccomp"],
+            "default-by-its-new-name differs",
+            "hardened",
+        ),
+        each(
+            "hardened",
+            &["capabilities"],
+            "default-only-without-capabilities stricter",
+            "hardened",
+        ),
+        each(
+            "hardened",
+            &["capabilities"],
+            "lists-not-rewritten differs",
+            "hardened",
+        ),
+        each(
+            "hardened",
+            &["groups", "run-as-user"],
+            "default-on-pod differs",
+            "hardened",
+        ),
+        each("web", user, "default-on-pod differs", "fair"),
+        each("web", user, "default-on-pod differs", "shop"),
+    ]
+    .concat()
+}
 
-const APPARMOR_NOT_SET: (&str, &str, &str) =
-    ("hardened", "apparmor/default-not-set stricter", "hardened");
+/// The same as other texts.
+fn always() -> Vec<(String, String, String)> {
+    let all = [ALWAYS, &[UNSET_PROFILE]].concat();
+    let all = all.into_iter();
+    all.map(|(psp, name, namespaces)| (psp.to_owned(), name.to_owned(), namespaces.to_owned()))
+        .collect()
+}
 
 #[test]
 fn without_mutators_every_default_is_a_loss() {
-    let options = PlanOptions {
-        mutators: false,
-        ..LATEST
-    };
-    let defaults = [
-        APPARMOR_NOT_SET,
-        (
-            "hardened",
-            "capabilities/default-not-set stricter",
-            "hardened",
-        ),
-        ("hardened", "groups/default-not-set stricter", "hardened"),
-        (
-            "hardened",
-            "privilege-escalation/default-not-set stricter",
-            "hardened",
-        ),
-        (
-            "hardened",
-            "read-only-root-filesystem/default-not-set stricter",
-            "hardened",
-        ),
-        (
-            "hardened",
-            "run-as-user/default-not-set stricter",
-            "hardened",
-        ),
-        (
-            "hardened",
-            "runtime-class/default-not-set stricter",
-            "hardened",
-        ),
-        ("hardened", "seccomp/default-not-set stricter", "hardened"),
-        ("hardened", "selinux/default-not-set stricter", "hardened"),
-    ];
-    check(options, &[ALWAYS, &defaults].concat());
+    let not_set = "default-not-set stricter";
+    let mut expected = [
+        always(),
+        of_the_first(&[], &[]),
+        each("hardened", HARDENED, not_set, "hardened"),
+    ]
+    .concat();
+    for namespace in ["fair", "shop"] {
+        expected.extend(each(
+            "agent",
+            &["read-only-root-filesystem"],
+            not_set,
+            namespace,
+        ));
+        expected.extend(each("web", &["run-as-user"], not_set, namespace));
+    }
+    check(WITHOUT, &expected);
 }
 
 #[test]
 fn with_mutators_the_losses_that_remain_are_shown() {
-    check(
-        LATEST,
-        &[ALWAYS, BY_MUTATORS, BY_LABEL, &[APPARMOR_NOT_SET]].concat(),
-    );
+    check(LATEST, &[always(), by_mutators()].concat());
 }
 
 #[test]
@@ -315,40 +394,34 @@ fn before_gatekeeper_3_23_updates_of_old_pods_are_refused() {
         gatekeeper: Version::new(3, 22),
         ..LATEST
     };
+    // Each is told of the first policy whose mutator it is.
+    let on_update = "default-on-update stricter";
     let updates = [
-        (
+        each(
             "hardened",
-            "capabilities/default-on-update stricter",
-            "hardened",
-        ),
-        ("hardened", "groups/default-on-update stricter", "hardened"),
-        (
-            "hardened",
-            "privilege-escalation/default-on-update stricter",
-            "hardened",
-        ),
-        (
-            "hardened",
-            "read-only-root-filesystem/default-on-update stricter",
+            &[
+                "capabilities",
+                "groups",
+                "privilege-escalation",
+                "runtime-class",
+                "selinux",
+            ],
+            on_update,
             "hardened",
         ),
-        (
-            "hardened",
-            "run-as-user/default-on-update stricter",
-            "hardened",
+        each("first", &["seccomp"], on_update, "hardened"),
+        each(
+            "agent",
+            &["read-only-root-filesystem"],
+            on_update,
+            "hardened,shop",
         ),
-        ("web", "run-as-user/default-on-update stricter", "fair"),
-        (
-            "hardened",
-            "runtime-class/default-on-update stricter",
-            "hardened",
-        ),
-        ("hardened", "seccomp/default-on-update stricter", "hardened"),
-        ("hardened", "selinux/default-on-update stricter", "hardened"),
+        each("agent", &["read-only-root-filesystem"], on_update, "fair"),
+        each("web", &["run-as-user"], on_update, "fair,hardened,shop"),
     ];
     check(
         options,
-        &[ALWAYS, BY_MUTATORS, BY_LABEL, &[APPARMOR_NOT_SET], &updates].concat(),
+        &[always(), by_mutators(), updates.concat()].concat(),
     );
 }
 
@@ -358,13 +431,14 @@ fn since_kubernetes_1_30_apparmor_profiles_are_fields() {
         kubernetes: Version::new(1, 30),
         ..LATEST
     };
-    let mut expected = [ALWAYS, BY_MUTATORS, BY_LABEL].concat();
-    // There a mutator fills in the profile for all.
-    expected.retain(|it| it.1 != "apparmor/default-of-another-policy differs");
-    expected.push(("hardened", "apparmor/default-on-pod differs", "hardened"));
-    // Administrators, who could have a pod without.
-    expected.push(("agent", "apparmor/default-for-all differs", "hardened"));
-    check(options, &expected);
+    // Unset and written mean the same, so that nothing else differs.
+    let on_pod = each(
+        "hardened",
+        &["apparmor"],
+        "default-on-pod differs",
+        "hardened",
+    );
+    check(options, &[always(), by_mutators(), on_pod].concat());
 }
 
 /// A policy that fills in a group, with more fields.
@@ -446,7 +520,7 @@ fn a_policy_for_which_no_pod_comes_to_mind_is_told_with_another() {
         binding("other", "User", "bob", "other"),
         policy("other", 2, ""),
     ];
-    let losses = losses(&text.concat(), LATEST);
+    let losses = losses(&text.concat(), WITHOUT);
     let found = of(&losses, "groups/default-not-set", "User alice");
     let about: Vec<_> = found
         .iter()
@@ -469,7 +543,7 @@ fn a_default_that_is_filled_in_only_together_with_another_is_told() {
         ),
         binding("both", "User", "alice", "a, b"),
     ];
-    let losses = losses(&text.concat(), LATEST);
+    let losses = losses(&text.concat(), STRICT);
     let found = of(&losses, "capabilities/default-not-set", "User alice");
     assert_eq!(found.len(), 1, "{losses:#?}");
 }
@@ -510,7 +584,7 @@ fn a_pod_that_several_policies_must_refuse_is_found_step_by_step() {
         ),
         plain("c", &default("unconfined"), ""),
     ];
-    let losses = losses(&text.concat(), LATEST);
+    let losses = losses(&text.concat(), WITHOUT);
     let found = of(&losses, "groups/default-not-set", "Group system:masters");
     let about: Vec<_> = found.iter().map(|it| it.psp.as_str()).collect();
     assert_eq!(about, ["b"], "{losses:#?}");
@@ -527,11 +601,7 @@ fn a_default_in_a_list_shows_where_the_rest_of_the_list_tells_policies_apart() {
         plain("a", &listed("*"), ""),
         plain("b", &(listed("localhost/a") + default), adding),
     ];
-    let without = PlanOptions {
-        mutators: false,
-        ..LATEST
-    };
-    let losses = losses(&text.concat(), without);
+    let losses = losses(&text.concat(), WITHOUT);
     let found = of(
         &losses,
         "capabilities/default-not-set",
@@ -574,7 +644,7 @@ fn a_profile_that_only_a_later_policy_lists_shows_the_default_of_the_first() {
         plain("b", &seccomp("localhost/b.json"), ""),
         binding("both", "User", "alice", "a, b"),
     ];
-    let losses = losses(&text.concat(), LATEST);
+    let losses = losses(&text.concat(), WITHOUT);
     let name = "read-only-root-filesystem/default-of-the-first";
     let found = of(&losses, name, "User alice");
     let about: Vec<_> = found.iter().map(|it| it.psp.as_str()).collect();
@@ -633,4 +703,59 @@ fn a_proc_mount_type_is_lost_only_where_the_api_server_resets_it() {
     let [unbound, _] = text;
     assert_eq!(of(&losses_on(&[unbound], 32), name, "*").len(), 1);
     assert_eq!(of(&losses_on(&[], 32), name, "*").len(), 0);
+}
+
+const SECCOMP: &str = "seccomp.security.alpha.kubernetes.io";
+const APP_ARMOR: &str = "apparmor.security.beta.kubernetes.io";
+
+#[test]
+fn a_pod_that_a_mutator_gives_what_its_policy_demands_is_harmless() {
+    let allowed = format!("{SECCOMP}/allowedProfileNames: runtime/default");
+    let default = format!("{allowed}, {SECCOMP}/defaultProfileName: runtime/default");
+    let text = [
+        plain("a", &default, ""),
+        // It demands a profile and sets none, so that PSP denied a pod without.
+        plain("b", &allowed, ""),
+        binding("a", "User", "alice", "a"),
+        binding("b", "User", "bob", "b"),
+    ];
+    let losses = losses(&text.concat(), LATEST);
+    let found = of(&losses, "seccomp/default-admits", "User bob");
+    let about: Vec<_> = found.iter().map(|it| it.psp.as_str()).collect();
+    assert_eq!(about, ["b"], "{losses:#?}");
+    assert_eq!(found[0].direction(), Direction::Harmless);
+    let of_alice = of(&losses, "seccomp/default-admits", "User alice");
+    assert!(of_alice.is_empty(), "{of_alice:#?}");
+}
+
+/// A policy that sets the AppArmor profile of the runtime and accepts another, for all.
+fn confined() -> String {
+    let profiles = format!(
+        r#"{APP_ARMOR}/allowedProfileNames: "runtime/default,localhost/web", {APP_ARMOR}/defaultProfileName: runtime/default"#
+    );
+    plain("confined", &profiles, "")
+        + &binding("confined", "Group", "system:authenticated", "confined")
+}
+
+#[test]
+fn an_unset_apparmor_profile_is_harmless_where_it_is_not_demanded() {
+    let names = |options| {
+        let losses = losses(&confined(), options);
+        let of_app_armor = losses.into_iter().filter(|it| it.control == "apparmor");
+        let names = of_app_armor.map(|it| format!("{} {}", it.name(), it.direction()));
+        names.collect::<BTreeSet<_>>()
+    };
+    let set = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect();
+    let unset: BTreeSet<String> = set(&["apparmor/unset-profile harmless"]);
+    assert_eq!(names(LATEST), unset);
+    // No mutator can write an annotation whose key has the name of a container.
+    assert_eq!(names(STRICT), set(&["apparmor/default-not-set stricter"]));
+    // From 1.30 on one writes the field, on the pod.
+    let strict = PlanOptions {
+        kubernetes: Version::new(1, 30),
+        ..STRICT
+    };
+    let by_field = names(strict);
+    assert!(by_field.contains("apparmor/default-on-pod differs"));
+    assert!(!by_field.contains("apparmor/default-not-set stricter"));
 }
