@@ -514,7 +514,8 @@ pub(crate) fn check(
     }
     if inventory.policies.is_empty() && inventory.unusable_policies.is_empty() {
         bail!(
-            "there is no PodSecurityPolicy in the input; a cluster that has none, with the admission plugin on, forbids every pod"
+            "there is no PodSecurityPolicy in the input; a cluster that has none, with the admission plugin on, forbids every pod{}",
+            inventory.where_policies_may_be()
         );
     }
     if assume_grant.is_none() && inventory.roles.is_empty() && inventory.bindings.is_empty() {

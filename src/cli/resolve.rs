@@ -96,7 +96,11 @@ pub(crate) fn run(args: &ResolveArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
         .filter(|it| !it.policies.is_empty())
         .collect();
     if inventory.policies.is_empty() && inventory.unusable_policies.is_empty() {
-        writeln!(ui.stderr, "there is no PodSecurityPolicy in the input")?;
+        writeln!(
+            ui.stderr,
+            "there is no PodSecurityPolicy in the input{}",
+            inventory.where_policies_may_be()
+        )?;
     } else if rows.is_empty() {
         writeln!(
             ui.stderr,
