@@ -202,10 +202,10 @@ impl<A: Answerers> Bake<'_, '_, A> {
             (self.what_still_fails(answers), None)
         } else {
             let path = template_path(&self.workload.kind);
-            let patch = patch::document(&self.workload.object, path, added);
+            let written = patch::document(&self.workload.object, path, added);
             let mut object = self.workload.object.clone();
-            apply(&mut object, &patch);
-            (self.what_fails_of(&object)?, Some(patch))
+            apply(&mut object, &written);
+            (self.what_fails_of(&object)?, Some(written))
         };
         Ok(match (reasons.is_empty(), patch) {
             (false, _) => BakeResult::Insufficient { policy, reasons },
@@ -220,13 +220,11 @@ impl<A: Answerers> Bake<'_, '_, A> {
             return Ok(vec![NO_POD.to_owned()]);
         };
         let request = in_namespace(self.workload, pod).request;
-        Ok(match self.answerers.ask(&request)? {
-            Some(answers) => self.what_still_fails(&answers),
-            None => {
-                let why = refused_by_itself(self.answerers, &request);
-                vec![format!("{API_SERVER}: {why}")]
-            }
-        })
+        let Some(answers) = self.answerers.ask(&request)? else {
+            let why = refused_by_itself(self.answerers, &request);
+            return Ok(vec![format!("{API_SERVER}: {why}")]);
+        };
+        Ok(self.what_still_fails(&answers))
     }
 
     /// Why the pod would not pass as it stands, or would still be changed; empty where neither is so.

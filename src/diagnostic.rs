@@ -45,16 +45,12 @@ pub const CODES: &[(&str, &str)] = &[
         "A binding refers to a role that is not in the input, so it grants nothing. If the cluster has the role, hand it over too.",
     ),
     (
-        "role-ref-never-resolves",
-        "A binding refers to what cannot be a role for it, such as a ClusterRoleBinding to a Role. It grants nothing, in the cluster as here.",
-    ),
-    (
         "rule-never-matches",
-        "A rule comes close to granting a PodSecurityPolicy and does not, because names are case-sensitive and subresources do not count. It grants nothing, in the cluster as here.",
+        "A rule comes close to granting a PodSecurityPolicy and does not, because names are case-sensitive, short names such as `psp` are kubectl's alone, and subresources do not count. It grants nothing, in the cluster as here.",
     ),
     (
         "subject-never-matches",
-        "A subject matches nobody, such as a service account without a namespace in a ClusterRoleBinding. It is granted nothing, in the cluster as here.",
+        "A subject matches nobody: names are no patterns, `system:authenticated` is a group and no user, and `system:serviceaccount:NAMESPACE:NAME` is a user and no group. It is granted nothing, in the cluster as here.",
     ),
     (
         "superfluous-policy",
@@ -67,6 +63,10 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "unknown-field",
         "An API server drops a field that it does not know. If it is misspelled, the policy has never done what its author meant; mend it and run again.",
+    ),
+    (
+        "unknown-kind",
+        "An object has no kind that an API server knows, and comes close to one that matters here; a cluster would refuse it. It was left aside, so what it was meant to grant or to forbid is missing. Mend the kind or the version and run again.",
     ),
     (
         "unknown-workload",

@@ -35,6 +35,24 @@ use crate::diagnostic::{Diagnostic, Location};
 pub(crate) use decode::nearest;
 pub use excerpt::render_error;
 
+/// Kinds whose objects hold manifests or name where they come from, or are what other systems have for PSPs; sorted.
+const HOLDERS: [&str; 14] = [
+    "Application",
+    "ApplicationSet",
+    "Bundle",
+    "ClusterResourceSet",
+    "ConfigMap",
+    "HelmChart",
+    "HelmRelease",
+    "Kustomization",
+    "ManifestWork",
+    "PSPTemplate",
+    "PodSecurityPolicyTemplate",
+    "PodSecurityPolicyTemplateProjectBinding",
+    "SecurityContextConstraints",
+    "Template",
+];
+
 /// A text to read and what to call it in messages.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -79,6 +97,22 @@ impl Inventory {
                 .policies
                 .iter()
                 .any(|it| it.spec.allowed_proc_mount_types != ["Default"])
+    }
+
+    /// Names the kinds that were left aside and may hold what becomes a policy, or stand for one, as the end of a sentence that
+    /// there is none; empty where there is no such kind.
+    pub(crate) fn where_policies_may_be(&self) -> String {
+        let known = self.ignored.keys().filter(|it| {
+            HOLDERS.contains(&it.as_str()) || it.to_lowercase().starts_with("podsecuritypolic")
+        });
+        let kinds: Vec<&str> = known.map(String::as_str).collect();
+        if kinds.is_empty() {
+            return String::new();
+        }
+        format!(
+            "; of what was left aside, these may hold or stand for one: {}",
+            kinds.join(", ")
+        )
     }
 
     /// Returns the namespaces that are in the input, by themselves or because an object is in one or names a service account there.
@@ -193,7 +227,7 @@ pub fn objects(source: &Source) -> Result<Vec<Value>, LoadError> {
     documents::for_each(&source.text, |document| match document {
         Ok(document) => {
             objects::for_each(&document.root, &mut |object| {
-                res.push(object.node.to_json());
+                res.push(object.to_json());
             });
             for fault in document.faults {
                 report.fault(fault);

@@ -82,7 +82,7 @@ pub fn plan(inventory: &Inventory, access: &Access<'_>, options: PlanOptions) ->
             excluded_namespaces: BTreeSet::new(),
             parameters,
         }],
-        mutators: mutators.chosen,
+        mutators: mutators.mutators,
         mutators_know_operations: options.gatekeeper >= KNOWS_OPERATIONS,
         expand: false,
         tables,

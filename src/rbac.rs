@@ -27,6 +27,10 @@ const SERVICE_ACCOUNT_USER: &str = "system:serviceaccount:";
 
 /// The group of every authenticated user, which the identity of a pod's service account lacks.
 pub const AUTHENTICATED: &str = "system:authenticated";
+/// The group of everybody who is not authenticated.
+const UNAUTHENTICATED: &str = "system:unauthenticated";
+/// The user who is not authenticated.
+const ANONYMOUS: &str = "system:anonymous";
 /// The group of all service accounts.
 pub const SERVICE_ACCOUNTS: &str = "system:serviceaccounts";
 /// The group that may do everything, by the bootstrap ClusterRoleBinding `cluster-admin`.
@@ -276,6 +280,42 @@ pub fn authenticated(mut user: UserInfo) -> UserInfo {
         user.groups.push(AUTHENTICATED.to_owned());
     }
     user
+}
+
+/// Returns the user that an API server makes of a name and groups to impersonate, as `kubectl --as NAME --as-group GROUP` sends them.
+///
+/// Kubernetes 1.24, `staging/src/k8s.io/apiserver/pkg/endpoints/filters/impersonation.go`: a service account without groups
+/// is in its own two, `system:anonymous` is in `system:unauthenticated`, and everybody else in `system:authenticated`,
+/// unless one of these two groups is given.
+pub fn impersonated(username: &str, groups: &[String]) -> UserInfo {
+    let account = service_account_of(username).filter(is_service_account);
+    let mut user = match account {
+        Some((namespace, name)) if groups.is_empty() => service_account_user(namespace, name),
+        _ => UserInfo {
+            username: username.to_owned(),
+            groups: groups.to_vec(),
+        },
+    };
+    let has = |group: &str| user.groups.iter().any(|it| it == group);
+    let unauthenticated = has(UNAUTHENTICATED);
+    let added = if username == ANONYMOUS {
+        (!unauthenticated).then_some(UNAUTHENTICATED)
+    } else {
+        (!unauthenticated && !has(AUTHENTICATED)).then_some(AUTHENTICATED)
+    };
+    user.groups.extend(added.map(str::to_owned));
+    user
+}
+
+/// Whether a service account can have this namespace and name.
+///
+/// Kubernetes 1.24, `k8s.io/apiserver/pkg/authentication/serviceaccount/util.go`: `SplitUsername`.
+fn is_service_account((namespace, name): &(&str, &str)) -> bool {
+    let label = |it: &str| {
+        let inner = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
+        !it.is_empty() && it.chars().all(inner) && !it.starts_with('-') && !it.ends_with('-')
+    };
+    namespace.len() <= 63 && label(namespace) && name.len() <= 253 && name.split('.').all(label)
 }
 
 /// Returns the namespace and name of the role that a binding refers to, or nothing where it cannot refer to any.

@@ -156,7 +156,7 @@ pub struct ReportOptions<'a> {
 /// The first release of Kubernetes without PodSecurityPolicy.
 const WITHOUT_PSP: Version = Version::new(1, 25);
 
-/// Reports a migration; `workloads` is what becomes of those of the input, if it was asked.
+/// Reports a migration, without what becomes of the workloads of the input.
 pub fn report(
     inventory: &Inventory,
     bundle: &Bundle,
@@ -165,7 +165,6 @@ pub fn report(
     options: ReportOptions<'_>,
     diagnostics: Vec<Diagnostic>,
     advice: Advice,
-    workloads: Option<Counts>,
 ) -> Report {
     let enforcement_action = options.enforcement_action;
     let mut policies: Vec<PolicyReport> = bundle
@@ -211,7 +210,7 @@ pub fn report(
         summary: summary(inventory, bundle),
         read: inventory.read.clone(),
         ignored: inventory.ignored.clone(),
-        workloads,
+        workloads: None,
         cluster_admin_given: inventory
             .roles
             .iter()

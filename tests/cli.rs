@@ -659,7 +659,7 @@ fn a_list_of_nobody_says_so() {
         "{}",
         run.stderr
     );
-    let run = psp2gatekeeper(&["resolve", "-f", CLUSTER, "--as", "nobody"]).succeeded();
+    let run = psp2gatekeeper(&["resolve", "-f", CLUSTER, "--as", "system:anonymous"]).succeeded();
     assert!(run.stderr.contains("nobody of those"), "{}", run.stderr);
     let run = psp2gatekeeper(&["resolve", "-f", CLUSTER]).succeeded();
     assert!(!run.stderr.contains("nobody"), "{}", run.stderr);

@@ -4,7 +4,6 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
-    clippy::indexing_slicing,
     reason = "tests read files and may panic"
 )]
 

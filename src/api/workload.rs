@@ -57,8 +57,9 @@ pub fn service_account<'a>(kind: &str, object: &'a Value) -> &'a str {
     for key in template_path(kind) {
         template = &template[*key];
     }
-    let names = ["serviceAccountName", "serviceAccount"];
-    let mut names = names.iter().filter_map(|it| template["spec"][*it].as_str());
+    let spec = &template["spec"];
+    let names = [&spec["serviceAccountName"], &spec["serviceAccount"]];
+    let mut names = names.into_iter().filter_map(Value::as_str);
     names.find(|it| !it.is_empty()).unwrap_or("default")
 }
 

@@ -19,7 +19,7 @@ use crate::report::ci;
 use crate::report::difference::{Against, Detail, DifferenceReport};
 use crate::report::matrix::Matrix;
 use crate::report::page::Page;
-use crate::report::report;
+use crate::report::{Report, report};
 use crate::resolve;
 
 /// Show what would change before anything is applied: manifests, and which pods would be admitted or forbidden.
@@ -136,16 +136,18 @@ pub(crate) fn run(args: &DiffArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStatus
         let advice = advice(&inventory, &bundle, &diagnostics);
         let options = args.plan.report_options(&Layout::Plain);
         let page = Page {
-            report: &report(
-                &inventory,
-                &bundle,
-                &losses,
-                &manifests,
-                options,
-                diagnostics,
-                advice,
-                (!treatments.is_empty()).then(|| difference.counts()),
-            ),
+            report: &Report {
+                workloads: (!treatments.is_empty()).then(|| difference.counts()),
+                ..report(
+                    &inventory,
+                    &bundle,
+                    &losses,
+                    &manifests,
+                    options,
+                    diagnostics,
+                    advice,
+                )
+            },
             difference: &difference,
             matrix: &Matrix::new(&inventory, &grants),
         };

@@ -195,7 +195,7 @@ fn hint(topic: &str) -> String {
     }
     let names = CODES.iter().map(|(code, _)| *code);
     let names = names
-        .chain(LossKind::ALL.into_iter().map(|it| it.name()))
+        .chain(LossKind::ALL.into_iter().map(LossKind::name))
         .chain(DIRECTIONS.into_iter().map(Direction::name))
         .chain(CONTROLS.iter().map(|it| it.name()))
         .chain(CONTROLS.iter().flat_map(|it| it.fields()).copied());

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::{ArgGroup, Args};
 
 use crate::cli::Ui;
@@ -111,6 +111,17 @@ fn load_sources(
                 .map_or("", |source| source.text.as_str());
             writeln!(ui.stderr, "{}", input::render_error(it, text))?;
         }
+        let kustomization = sources.iter().map(|it| Path::new(&it.name)).find(|it| {
+            let stem = it.file_stem().and_then(|it| it.to_str());
+            stem.is_some_and(|it| it.eq_ignore_ascii_case("kustomization"))
+        });
+        if let Some(path) = kustomization {
+            writeln!(
+                ui.stderr,
+                "`{}` is a kustomization, whose patches are no whole objects: give what `kubectl kustomize` makes of it",
+                path.display()
+            )?;
+        }
         bail!("{error}; nothing was written")
     })
 }
@@ -179,10 +190,14 @@ fn find(directory: &Path, recursive: bool, acc: &mut Vec<PathBuf>) -> anyhow::Re
         .with_context(context)?;
     entries.sort();
     for path in entries {
+        // As kubectl does, links to directories are not followed, so that nothing is endless or read twice.
+        let is_link = fs::symlink_metadata(&path).is_ok_and(|it| it.is_symlink());
         if path.is_dir() {
-            if recursive {
+            if recursive && !is_link {
                 find(&path, recursive, acc)?;
             }
+        } else if path.exists() && !path.is_file() {
+            // A pipe, a socket or a device, which might never end.
         } else if path
             .extension()
             .is_some_and(|it| ["yaml", "yml", "json"].iter().any(|known| it == *known))
@@ -197,17 +212,89 @@ fn find(directory: &Path, recursive: bool, acc: &mut Vec<PathBuf>) -> anyhow::Re
 ///
 /// # Errors
 ///
-/// When it cannot be read, or is not UTF-8.
+/// When it cannot be read, or is neither UTF-8 nor UTF-16 with a byte order mark.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Source> {
     let bytes = fs::read(path).with_context(|| format!("could not read `{}`", path.display()))?;
     source(path.display().to_string(), bytes)
 }
 
 fn source(name: String, bytes: Vec<u8>) -> anyhow::Result<Source> {
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let text = String::from_utf8_lossy(error.as_bytes().get(..valid).unwrap_or_default());
-        anyhow::anyhow!("{name}:{}: not UTF-8", text.matches('\n').count() + 1)
-    })?;
+    let text = match bytes.as_slice() {
+        [0x1f, 0x8b, ..] => {
+            bail!("{name}: compressed with gzip; unpack it first, as `gunzip` does")
+        }
+        [0xff, 0xfe, rest @ ..] => utf16(&name, rest, u16::from_le_bytes)?,
+        [0xfe, 0xff, rest @ ..] => utf16(&name, rest, u16::from_be_bytes)?,
+        _ => String::from_utf8(bytes).map_err(|error| {
+            let valid = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes().get(..valid).unwrap_or_default());
+            anyhow!("{name}:{}: not UTF-8", text.matches('\n').count() + 1)
+        })?,
+    };
     Ok(Source { name, text })
+}
+
+/// Reads what stands behind a byte order mark of UTF-16, as `PowerShell` writes it.
+fn utf16(name: &str, bytes: &[u8], unit: fn([u8; 2]) -> u16) -> anyhow::Result<String> {
+    let (pairs, odd) = bytes.as_chunks::<2>();
+    let units = pairs.iter().map(|it| unit(*it));
+    let text: Result<String, _> = char::decode_utf16(units).collect();
+    match text {
+        Ok(text) if odd.is_empty() => Ok(text),
+        _ => bail!("{name}: begins as UTF-16, and is not UTF-16"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_powershell_are_read() {
+        let read = |bytes: &[u8]| source("a".to_owned(), bytes.to_vec()).map(|it| it.text);
+        assert_eq!(read(b"\xff\xfea\0\xe9\0").ok().as_deref(), Some("a\u{e9}"));
+        assert_eq!(
+            read(b"\xfe\xff\0a\xd8\x3d\xde\x00").ok().as_deref(),
+            Some("a\u{1f600}")
+        );
+        assert_eq!(read(b"\xef\xbb\xbfa").ok().as_deref(), Some("\u{feff}a"));
+        for (bytes, message) in [
+            (&b"\xff\xfea"[..], "a: begins as UTF-16, and is not UTF-16"),
+            (
+                b"\xff\xfe\x00\xd8",
+                "a: begins as UTF-16, and is not UTF-16",
+            ),
+            (
+                b"\x1f\x8b\x08",
+                "a: compressed with gzip; unpack it first, as `gunzip` does",
+            ),
+            (b"a\n\xff", "a:2: not UTF-8"),
+        ] {
+            let error = read(bytes).err().map(|it| it.to_string());
+            assert_eq!(error.as_deref(), Some(message));
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_to_directories_and_what_is_no_file_are_passed_over() {
+        use std::os::unix::fs::symlink;
+        use std::os::unix::net::UnixListener;
+
+        let root =
+            std::env::temp_dir().join(format!("psp2gatekeeper-files-{}", std::process::id()));
+        let below = root.join("a");
+        fs::create_dir_all(&below).expect("there is room");
+        fs::write(below.join("a.yaml"), "").expect("there is room");
+        symlink("a.yaml", below.join("b.yaml")).expect("there is room");
+        symlink("..", below.join("up")).expect("there is room");
+        symlink("..", below.join("up.yaml")).expect("there is room");
+        let socket = UnixListener::bind(below.join("s.yaml")).expect("there is room");
+        let mut files = Vec::new();
+        let found = find(&root, true, &mut files);
+        drop(socket);
+        fs::remove_dir_all(&root).expect("it is there");
+        found.expect("it can be read");
+        assert_eq!(files, [below.join("a.yaml"), below.join("b.yaml")]);
+    }
 }

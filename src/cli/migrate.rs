@@ -379,16 +379,18 @@ pub(crate) fn run(args: &MigrateArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
     let advice = advice(&assumed, &bundle, &diagnostics);
     let treatments = args.treatments(&assumed, &manifests, &losses)?;
     let workloads = (!treatments.is_empty()).then(|| Counts::of(&treatments));
-    let report = report(
-        &inventory,
-        &bundle,
-        &losses,
-        &manifests,
-        options,
-        diagnostics,
-        advice,
+    let report = Report {
         workloads,
-    );
+        ..report(
+            &inventory,
+            &bundle,
+            &losses,
+            &manifests,
+            options,
+            diagnostics,
+            advice,
+        )
+    };
     let mut html = match &args.report_html {
         None => None,
         Some(_) => Some(html(&assumed, &grants, &report, &treatments)?),
@@ -514,7 +516,8 @@ pub(crate) fn check(
     }
     if inventory.policies.is_empty() && inventory.unusable_policies.is_empty() {
         bail!(
-            "there is no PodSecurityPolicy in the input; a cluster that has none, with the admission plugin on, forbids every pod"
+            "there is no PodSecurityPolicy in the input; a cluster that has none, with the admission plugin on, forbids every pod{}",
+            inventory.where_policies_may_be()
         );
     }
     if assume_grant.is_none() && inventory.roles.is_empty() && inventory.bindings.is_empty() {

@@ -8,7 +8,7 @@ use crate::cli::files::{self, InputArgs};
 use crate::cli::{ExitStatus, Output, Ui};
 use crate::diagnostic::{Diagnostic, printable};
 use crate::input::{Inventory, nearest};
-use crate::rbac::{SubjectKey, service_account_of, service_account_user};
+use crate::rbac::{SubjectKey, impersonated, service_account_of, service_account_user};
 use crate::report::API_VERSION;
 use crate::resolve::{self, Grant};
 
@@ -27,9 +27,13 @@ pub(crate) struct ResolveArgs {
     #[arg(long = "as", value_name = "USER")]
     as_user: Option<String>,
 
-    /// Groups of that user; may be repeated.
+    /// Groups of that user, beside those that an API server adds: `system:authenticated`, and a service account's own; may be repeated.
     #[arg(long = "as-group", value_name = "GROUP")]
     as_group: Vec<String>,
+
+    /// UID of that user, as kubectl takes it; nothing is decided by it.
+    #[arg(long = "as-uid", value_name = "UID", requires = "as_user")]
+    _as_uid: Option<String>,
 
     /// Only what this service account may use, which the pod runs as; `NAME` needs --namespace.
     #[arg(long, value_name = "[NAMESPACE:]NAME")]
@@ -92,7 +96,11 @@ pub(crate) fn run(args: &ResolveArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
         .filter(|it| !it.policies.is_empty())
         .collect();
     if inventory.policies.is_empty() && inventory.unusable_policies.is_empty() {
-        writeln!(ui.stderr, "there is no PodSecurityPolicy in the input")?;
+        writeln!(
+            ui.stderr,
+            "there is no PodSecurityPolicy in the input{}",
+            inventory.where_policies_may_be()
+        )?;
     } else if rows.is_empty() {
         writeln!(
             ui.stderr,
@@ -117,10 +125,8 @@ pub(crate) fn run(args: &ResolveArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitSta
 fn identities(args: &ResolveArgs) -> anyhow::Result<Vec<UserInfo>> {
     let mut res = Vec::new();
     if args.as_user.is_some() || !args.as_group.is_empty() {
-        res.push(UserInfo {
-            username: args.as_user.clone().unwrap_or_default(),
-            groups: args.as_group.clone(),
-        });
+        let username = args.as_user.as_deref().unwrap_or_default();
+        res.push(impersonated(username, &args.as_group));
     }
     if let Some(account) = &args.serviceaccount {
         let (namespace, name) = match (account.split_once(':'), &args.namespace) {

@@ -17,6 +17,7 @@ use crate::input::{self, Source};
 use crate::loss::{Direction, Loss};
 use crate::manifest::Manifest;
 use crate::psp::{Outcome, PspAdmission};
+use crate::rbac::impersonated;
 use crate::report::write_remedies;
 use crate::resolve::{self, Grant};
 use crate::review::{Review, request, review, routes};
@@ -37,9 +38,13 @@ pub(crate) struct ReviewArgs {
     #[arg(long = "as", value_name = "USER")]
     as_user: Option<String>,
 
-    /// Groups of that user; may be repeated.
+    /// Groups of that user, beside those that an API server adds: `system:authenticated`, and a service account's own; may be repeated.
     #[arg(long = "as-group", value_name = "GROUP", requires = "as_user")]
     as_group: Vec<String>,
+
+    /// UID of that user, as kubectl takes it; nothing is decided by it.
+    #[arg(long = "as-uid", value_name = "UID", requires = "as_user")]
+    _as_uid: Option<String>,
 
     /// Judge by what stands in this directory, instead of what `migrate` would write now.
     #[arg(long, alias = "out-dir", value_name = "DIR")]
@@ -101,10 +106,10 @@ pub(crate) fn run(args: &ReviewArgs, ui: &mut Ui<'_>) -> anyhow::Result<ExitStat
             now,
             as_if_deny: false,
         },
-        asker: args.as_user.as_ref().map(|username| UserInfo {
-            username: username.clone(),
-            groups: args.as_group.clone(),
-        }),
+        asker: args
+            .as_user
+            .as_ref()
+            .map(|it| impersonated(it, &args.as_group)),
         output: args.output,
     };
     let mut tally = Tally::default();

@@ -32,6 +32,9 @@ fn read<'a>(text: &'a str, part: &Part) -> (Vec<Document<'a>>, Option<Fault>) {
         .get(part.content.clone())
         .unwrap_or_default()
         .trim_start();
+    if let Some(fault) = warning_of_kubectl(text, part) {
+        return (Vec::new(), Some(fault));
+    }
     let mut fault = None;
     if content.starts_with(['{', '[']) {
         match json::values(text, &part.content) {
@@ -54,6 +57,24 @@ fn read<'a>(text: &'a str, part: &Part) -> (Vec<Document<'a>>, Option<Fault>) {
             (documents, Some(fault.unwrap_or(yaml_fault)))
         }
     }
+}
+
+/// Tells of a line that kubectl wrote to stderr, in front of what it wrote to stdout.
+fn warning_of_kubectl(text: &str, part: &Part) -> Option<Fault> {
+    let content = text.get(part.content.clone())?;
+    let blank = content.len() - content.trim_start().len();
+    let content = content.trim_start();
+    let rest = content.lines().find(|it| !it.starts_with("Warning: "))?;
+    let output = ["{", "apiVersion:", "items:", "kind:"];
+    let is_one = content.starts_with("Warning: ") && output.iter().any(|it| rest.starts_with(it));
+    let start = part.content.start + blank;
+    let length = content.lines().next().map_or(0, str::len);
+    is_one.then(|| {
+        Fault::new(
+            start..start + length,
+            "this is a warning that kubectl wrote to stderr, and no part of the objects; write only its stdout to the file",
+        )
+    })
 }
 
 fn with_faults<'a>(nodes: Vec<Node<'a>>, faults: Vec<Fault>) -> Vec<Document<'a>> {

@@ -115,8 +115,14 @@ impl Gathering {
         }
         let content = match object.class() {
             Class::Other => {
-                if object.has_pod_template() {
+                if let Some(slip) = object.slip() {
+                    let message = format!("{slip}; it was left aside");
+                    let diagnostic = Diagnostic::warning("unknown-kind", message);
+                    report.diagnostic(&node.head(), diagnostic);
+                } else if object.has_pod_template() {
                     report.unknown_workload(object);
+                } else if object.is_kustomization() {
+                    report.kustomization(&node.head());
                 }
                 count(&mut self.ignored, object.kind);
                 return false;
@@ -159,6 +165,12 @@ impl Gathering {
             }
             _ => ObjectRef::cluster(object.kind, &name.name),
         };
+        if class != Class::Workload
+            && let Some((span, text)) = node.placeholder()
+        {
+            report.unrendered(&reference, span, text);
+            return None;
+        }
         // Workloads may do without a name, and of policies the API server's own validation says it.
         if name.name.is_empty() && class != Class::Workload {
             let prefix = !name.generate_name.is_empty();
@@ -179,19 +191,21 @@ impl Gathering {
                 Err(unusable) => Ok(Content::Unusable(unusable)),
             },
             Class::Role | Class::ClusterRole => {
-                rbac::role(report, node, &reference).map(Content::Role)
+                let role = rbac::role(report, node, &reference).transpose()?;
+                role.map(Content::Role)
             }
             Class::RoleBinding | Class::ClusterRoleBinding => {
-                rbac::binding(report, object, &reference).map(Content::Binding)
+                let binding = rbac::binding(report, object, &reference).transpose()?;
+                binding.map(Content::Binding)
             }
             Class::Namespace => decode_part::<Labeled>(node)
                 .map(|it| Content::Namespace(name.name, it.metadata.labels)),
             Class::ServiceAccount => Ok(Content::ServiceAccount(
                 namespace.to_owned(),
                 name.name.clone(),
-                node.to_json(),
+                object.to_json(),
             )),
-            Class::Workload => Ok(Content::Workload(reference.clone(), node.to_json())),
+            Class::Workload => Ok(Content::Workload(reference.clone(), object.to_json())),
             Class::NoSuchVersion | Class::Other => return None,
         };
         match content {
@@ -287,6 +301,15 @@ fn no_such_version(object: &Object<'_, '_>) -> String {
     if api_version.is_empty() {
         format!("{kind} has no `apiVersion`")
     } else {
-        format!("there is no kind `{kind}` in the version `{api_version}`")
+        let nearest = if *kind == "PodSecurityPolicy" {
+            "policy/v1beta1"
+        } else {
+            "rbac.authorization.k8s.io/v1"
+        };
+        let hint = match object.kind {
+            "Namespace" | "ServiceAccount" => String::new(),
+            _ => format!("; the nearest is `{nearest}`"),
+        };
+        format!("there is no kind `{kind}` in the version `{api_version}`{hint}")
     }
 }

@@ -1,4 +1,4 @@
-//! What an API server demands of the metadata of a PodSecurityPolicy.
+//! What an API server demands of the metadata of PodSecurityPolicies, roles and bindings.
 //!
 //! Kubernetes 1.24, `apimachinery/pkg/api/validation/objectmeta.go`.
 //! A namespace is no error: the API server takes it away from objects that have none.
@@ -14,19 +14,19 @@ use super::path::Path;
 /// How many bytes the annotations of an object may have, keys and values together.
 const ANNOTATION_BYTES: usize = 256 << 10;
 
-/// Checks all but the managed fields, which only an API server writes.
-pub(super) fn metadata(errors: &mut FieldErrors<'_>, metadata: &ObjectMeta) {
+/// Checks all but the managed fields, which only an API server writes, and the namespace.
+///
+/// `name_faults` tells what is wrong with a name.
+pub(super) fn metadata(
+    errors: &mut FieldErrors<'_>,
+    metadata: &ObjectMeta,
+    name_faults: fn(&str) -> Vec<String>,
+) {
     let path = Path::root("metadata");
     let name_path = path.field("name");
     match metadata.name.as_deref().unwrap_or_default() {
         "" => errors.add(&name_path, required("name or generateName is required")),
-        name => all(
-            errors,
-            &name_path,
-            &name_path,
-            name,
-            names::dns_subdomain(name),
-        ),
+        name => all(errors, &name_path, &name_path, name, name_faults(name)),
     }
     if let Some(generation) = metadata.generation.filter(|it| *it < 0) {
         let reason = invalid(generation, "must be greater than or equal to 0");

@@ -14,7 +14,7 @@ pub(super) fn dns_subdomain(name: &str) -> Vec<String> {
     if name.len() > 253 {
         faults.push(too_long(253));
     }
-    if !name.split('.').all(dns_label) {
+    if !name.split('.').all(is_dns_label) {
         faults.push(format!(
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must \
              start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
@@ -22,6 +22,37 @@ pub(super) fn dns_subdomain(name: &str) -> Vec<String> {
         ));
     }
     faults
+}
+
+/// What is wrong with the name of a namespace.
+pub(super) fn dns_label(name: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    if name.len() > 63 {
+        faults.push(too_long(63));
+    }
+    if !is_dns_label(name) {
+        faults.push(
+            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end \
+             with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
+             '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+                .to_owned(),
+        );
+    }
+    faults
+}
+
+/// What is wrong with the name of a role or a binding.
+///
+/// `apimachinery/pkg/api/validation/path/name.go`, `IsValidPathSegmentName`.
+pub(super) fn path_segment(name: &str) -> Vec<String> {
+    if [".", ".."].contains(&name) {
+        return vec![format!("may not be '{name}'")];
+    }
+    ["/", "%"]
+        .iter()
+        .filter(|it| name.contains(**it))
+        .map(|it| format!("may not contain '{it}'"))
+        .collect()
 }
 
 /// What is wrong with the key of a label or an annotation, or with the name of a finalizer.
@@ -103,7 +134,7 @@ pub(super) fn is_sysctl_pattern(name: &str) -> bool {
         && before.is_none_or(|it| it.split('.').all(segment))
 }
 
-fn dns_label(label: &str) -> bool {
+fn is_dns_label(label: &str) -> bool {
     let lower = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
     enclosed(label.as_bytes(), lower, |it| lower(*it) || *it == b'-')
 }

@@ -111,6 +111,28 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The first text in it with a placeholder such as `{{ .Values.name }}`, but for annotations, which may quote one.
+    pub(super) fn placeholder(&self) -> Option<(Span, &str)> {
+        let found = |text: &str| {
+            let start = text.find("{{");
+            start.is_some_and(|it| text.get(it..).is_some_and(|it| it.contains("}}")))
+        };
+        match &self.value {
+            Value::String(text) => found(text).then(|| (self.span.clone(), &**text)),
+            Value::List(items) => items.iter().find_map(Node::placeholder),
+            Value::Object(entries) => entries
+                .iter()
+                .filter(|it| it.key != "annotations")
+                .find_map(|it| {
+                    if found(&it.key) {
+                        return Some((it.key_span.clone(), &*it.key));
+                    }
+                    it.value.placeholder()
+                }),
+            _ => None,
+        }
+    }
+
     /// Where to point for the whole object: its kind, else its first key.
     pub(super) fn head(&self) -> Span {
         match (&self.value, self.get("kind")) {

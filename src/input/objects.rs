@@ -1,6 +1,47 @@
 //! A document becomes objects: lists are taken apart, kinds told apart.
 
+use super::decode::nearest;
 use super::node::{Node, Value};
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+/// The kinds of the group [`RBAC`].
+const RBAC_KINDS: [&str; 4] = ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
+/// The kinds that the groups `policy` and `extensions` have had.
+const POLICY_KINDS: [&str; 12] = [
+    "DaemonSet",
+    "Deployment",
+    "DeploymentRollback",
+    "Eviction",
+    "Ingress",
+    "Job",
+    "NetworkPolicy",
+    "PodDisruptionBudget",
+    "PodSecurityPolicy",
+    "ReplicaSet",
+    "Scale",
+    "ThirdPartyResource",
+];
+/// The kinds of the core group that people write, and kubectl's `Config`.
+const CORE_KINDS: [&str; 18] = [
+    "Binding",
+    "ComponentStatus",
+    "Config",
+    "ConfigMap",
+    "Endpoints",
+    "Event",
+    "LimitRange",
+    "Namespace",
+    "Node",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "Pod",
+    "PodTemplate",
+    "ReplicationController",
+    "ResourceQuota",
+    "Secret",
+    "Service",
+    "ServiceAccount",
+];
 
 /// An object of some kind.
 #[derive(Clone, Copy, Debug)]
@@ -68,12 +109,70 @@ fn walk<'n, 'a>(
 }
 
 impl Object<'_, '_> {
+    /// The object as an API server would have it: with the version and kind that its list says.
+    pub(super) fn to_json(self) -> serde_json::Value {
+        let mut res = self.node.to_json();
+        if let serde_json::Value::Object(members) = &mut res {
+            for (key, value) in [("apiVersion", self.api_version), ("kind", self.kind)] {
+                if self.node.string(key).is_none() && !value.is_empty() {
+                    members.insert(key.to_owned(), value.into());
+                }
+            }
+        }
+        res
+    }
+
     /// Whether pods are made of it as of a Deployment, whatever its kind.
     pub(super) fn has_pod_template(&self) -> bool {
         let containers = ["spec", "template", "spec", "containers"]
             .iter()
             .try_fold(self.node, |node, key| node.get(key));
         containers.is_some_and(|it| matches!(it.value, Value::List(_)))
+    }
+
+    /// Whether it tells kustomize what to do.
+    pub(super) fn is_kustomization(&self) -> bool {
+        self.api_version.starts_with("kustomize.config.k8s.io/")
+    }
+
+    /// Where a kind that matters seems to be meant: what is wrong with the kind or the version, and what is nearest.
+    pub(super) fn slip(&self) -> Option<String> {
+        let (group, _) = self.api_version.rsplit_once('/').unwrap_or_default();
+        let kind = self.kind;
+        let is_rbac = RBAC_KINDS.contains(&kind);
+        if is_rbac
+            && group != RBAC
+            && (group.starts_with("rbac") || nearest(group, [RBAC]).is_some())
+        {
+            return Some(format!(
+                "there is no version `{}` of `{kind}`; the nearest is `{RBAC}/v1`",
+                self.api_version
+            ));
+        }
+        let (known, ours): (&[&str], &[&str]) = match group {
+            RBAC => (&RBAC_KINDS, &RBAC_KINDS),
+            "policy" | "extensions" => (&POLICY_KINDS, &["PodSecurityPolicy"]),
+            "" => (&CORE_KINDS, &["Namespace", "Pod", "ServiceAccount"]),
+            _ => (&["PodSecurityPolicy"], &[]),
+        };
+        if known.contains(&kind) {
+            return None;
+        }
+        let psp = kind
+            .eq_ignore_ascii_case("PodSecurityPolicy")
+            .then_some("PodSecurityPolicy");
+        let near = nearest(kind, known.iter().copied())
+            .filter(|it| ours.contains(it))
+            .or(psp);
+        let hint = match near {
+            Some(name) => format!("; the nearest is `{name}`"),
+            None if group == RBAC => String::new(),
+            None => return None,
+        };
+        Some(format!(
+            "there is no kind `{kind}` in the version `{}`{hint}",
+            self.api_version
+        ))
     }
 
     pub(super) fn class(&self) -> Class {

@@ -18,7 +18,7 @@ use super::field_errors::FieldErrors;
 use super::node::Node;
 use super::path::Path;
 use super::report::{Report, called};
-use super::{LoadOptions, UnusablePolicy, metadata, validation};
+use super::{LoadOptions, UnusablePolicy, metadata, names, validation};
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -56,7 +56,7 @@ pub(super) fn read(
         }
     }
     let mut errors = FieldErrors::new(node);
-    metadata::metadata(&mut errors, &metadata);
+    metadata::metadata(&mut errors, &metadata, names::dns_subdomain);
     let annotations = metadata.annotations.unwrap_or_default();
     validation::annotations(&mut errors, &annotations);
     validation::spec(&mut errors, &spec);

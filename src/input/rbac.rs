@@ -1,7 +1,8 @@
 //! Roles and bindings, brought to `rbac.authorization.k8s.io/v1`.
 //!
-//! An authorizer asks nobody whether they are valid, so nothing here is refused that can be decoded; what cannot mean what
-//! it says gets a warning.
+//! What an API server refuses is an error; what it stores and cannot mean what it says gets a warning.
+
+mod validation;
 
 use k8s_openapi::api::rbac::v1::AggregationRule;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -14,12 +15,21 @@ use crate::api::rbac::{Binding, PolicyRule, Role, RoleRef, Subject};
 use crate::diagnostic::Diagnostic;
 
 use super::decode::{Mismatch, decode};
+use super::field_errors::FieldErrors;
 use super::node::Node;
 use super::objects::Object;
 use super::path::Path;
 use super::report::Report;
 
 const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
+
+/// Groups that an API server puts users into, none of which is a user.
+const GROUPS: [&str; 4] = [
+    "system:authenticated",
+    "system:masters",
+    "system:serviceaccounts",
+    "system:unauthenticated",
+];
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -99,6 +109,8 @@ impl From<SubjectV1alpha1> for Subject {
 
 /// Reads a Role, or without a namespace a ClusterRole.
 ///
+/// Nothing comes back if an API server would refuse it, then the report says why.
+///
 /// # Errors
 ///
 /// What cannot be decoded.
@@ -106,7 +118,7 @@ pub(super) fn role(
     report: &mut Report<'_>,
     node: &Node<'_>,
     object: &ObjectRef,
-) -> Result<Role, Mismatch> {
+) -> Result<Option<Role>, Mismatch> {
     let (metadata, rules, aggregation, unknown) = if object.namespace.is_some() {
         let (role, unknown) = decode::<RoleObject>(node)?;
         (role.metadata, role.rules, None, unknown)
@@ -115,11 +127,23 @@ pub(super) fn role(
         (role.metadata, role.rules, role.aggregation_rule, unknown)
     };
     report.unknown_fields(object, unknown);
+    let namespace = object.namespace.as_deref();
+    let mut errors = FieldErrors::new(node);
+    validation::role(
+        &mut errors,
+        &metadata,
+        namespace,
+        &rules,
+        aggregation.as_ref(),
+    );
+    if report.invalid(object, errors) {
+        return Ok(None);
+    }
     let path = Path::root("rules");
     for (index, rule) in rules.iter().enumerate() {
         warn_about_rule(report, node, object, &path.index(index), rule);
     }
-    Ok(Role {
+    Ok(Some(Role {
         namespace: object.namespace.clone(),
         name: object.name.clone(),
         labels: metadata.labels.unwrap_or_default(),
@@ -127,10 +151,12 @@ pub(super) fn role(
         aggregation: aggregation
             .and_then(|it| it.cluster_role_selectors)
             .unwrap_or_default(),
-    })
+    }))
 }
 
 /// Reads a RoleBinding, or without a namespace a ClusterRoleBinding.
+///
+/// Nothing comes back if an API server would refuse it, then the report says why.
 ///
 /// # Errors
 ///
@@ -139,40 +165,54 @@ pub(super) fn binding(
     report: &mut Report<'_>,
     object: &Object<'_, '_>,
     reference: &ObjectRef,
-) -> Result<Binding, Mismatch> {
+) -> Result<Option<Binding>, Mismatch> {
     let node = object.node;
-    let (mut role_ref, mut subjects, unknown) = if object.api_version.ends_with("/v1alpha1") {
-        let (binding, unknown) = decode::<BindingObject<SubjectV1alpha1>>(node)?;
-        (
-            binding.role_ref,
-            binding.subjects.into_iter().map(Subject::from).collect(),
-            unknown,
-        )
-    } else {
-        let (binding, unknown) = decode::<BindingObject<Subject>>(node)?;
-        (binding.role_ref, binding.subjects, unknown)
-    };
+    let (metadata, mut role_ref, mut subjects, unknown) =
+        if object.api_version.ends_with("/v1alpha1") {
+            let (binding, unknown) = decode::<BindingObject<SubjectV1alpha1>>(node)?;
+            (
+                binding.metadata,
+                binding.role_ref,
+                binding.subjects.into_iter().map(Subject::from).collect(),
+                unknown,
+            )
+        } else {
+            let (binding, unknown) = decode::<BindingObject<Subject>>(node)?;
+            (
+                binding.metadata,
+                binding.role_ref,
+                binding.subjects,
+                unknown,
+            )
+        };
     report.unknown_fields(reference, unknown);
     // `pkg/apis/rbac/v1/defaults.go`.
     if role_ref.api_group.is_empty() {
         RBAC_GROUP.clone_into(&mut role_ref.api_group);
     }
-    let path = Path::root("subjects");
-    for (index, subject) in subjects.iter_mut().enumerate() {
+    for subject in &mut subjects {
         if subject.api_group.as_deref().is_none_or(str::is_empty)
             && matches!(subject.kind.as_str(), "User" | "Group")
         {
             subject.api_group = Some(RBAC_GROUP.to_owned());
         }
+    }
+    let namespace = reference.namespace.as_deref();
+    let mut errors = FieldErrors::new(node);
+    validation::binding(&mut errors, &metadata, namespace, &role_ref, &subjects);
+    if report.invalid(reference, errors) {
+        return Ok(None);
+    }
+    let path = Path::root("subjects");
+    for (index, subject) in subjects.iter().enumerate() {
         warn_about_subject(report, node, reference, &path.index(index), subject);
     }
-    warn_about_role_ref(report, node, reference, &role_ref);
-    Ok(Binding {
+    Ok(Some(Binding {
         namespace: reference.namespace.clone(),
         name: reference.name.clone(),
         role_ref,
         subjects,
-    })
+    }))
 }
 
 /// Warns where a rule seems to be about PodSecurityPolicies and grants nothing on them.
@@ -187,7 +227,10 @@ fn warn_about_rule(
 ) {
     let resources = rule.resources.as_deref().unwrap_or_default();
     let groups = rule.api_groups.as_deref().unwrap_or_default();
-    let about_policies = |it: &String| it.to_lowercase().starts_with("podsecuritypolic");
+    let about_policies = |it: &String| {
+        let name = it.to_lowercase();
+        name.starts_with("podsecuritypolic") || ["psp", "psps"].contains(&name.as_str())
+    };
     let Some(resource) = resources.iter().position(about_policies) else {
         return;
     };
@@ -212,13 +255,18 @@ fn warn_about_rule(
         );
         warn(&path.field("apiGroups"), message);
     }
+    let near = |it: &String| ["use", "uses", "used"].contains(&it.to_lowercase().as_str());
     if !rule.verbs.iter().any(|it| it == USE_VERB || it == ALL)
-        && let Some(verb) = rule
-            .verbs
-            .iter()
-            .position(|it| it.eq_ignore_ascii_case(USE_VERB))
+        && let Some(verb) = rule.verbs.iter().position(near)
     {
-        let message = format!("verbs are case-sensitive, so this is not the verb `{USE_VERB}`");
+        let message = match rule.verbs.get(verb) {
+            Some(it) if !it.eq_ignore_ascii_case(USE_VERB) => {
+                format!(
+                    "`{it}` is not the verb `{USE_VERB}`, so the rule grants no use of policies"
+                )
+            }
+            _ => format!("verbs are case-sensitive, so this is not the verb `{USE_VERB}`"),
+        };
         warn(&path.field("verbs").index(verb), message);
     }
     let names = rule.resource_names.as_deref().unwrap_or_default();
@@ -228,9 +276,9 @@ fn warn_about_rule(
     }
 }
 
-/// Warns where nobody can be the subject.
+/// Warns where nobody can be the subject, though an API server stores it.
 ///
-/// Kubernetes 1.24, `pkg/registry/rbac/validation/rule.go`, `appliesToUser`.
+/// Kubernetes 1.24, `pkg/registry/rbac/validation/rule.go`, `appliesToUser`: names are compared as they stand.
 fn warn_about_subject(
     report: &mut Report<'_>,
     node: &Node<'_>,
@@ -238,45 +286,23 @@ fn warn_about_subject(
     path: &Path<'_>,
     subject: &Subject,
 ) {
-    let has_namespace = subject
-        .namespace
-        .as_deref()
-        .is_some_and(|it| !it.is_empty());
-    let (at, message) = match subject.kind.as_str() {
-        "ServiceAccount" if !has_namespace && object.namespace.is_none() => (
-            *path,
-            "a service account without a namespace in a ClusterRoleBinding is nobody".to_owned(),
-        ),
-        "ServiceAccount" | "User" | "Group" => return,
-        kind => (
-            path.field("kind"),
-            format!(
-                "`{kind}` is not one of `User`, `Group` and `ServiceAccount`, so the subject is nobody"
-            ),
-        ),
+    let name = &subject.name;
+    let account = name.starts_with("system:serviceaccount:");
+    let message = match subject.kind.as_str() {
+        "User" | "Group" if name.contains('*') => {
+            format!("names of subjects are not patterns, so `{name}` is nobody")
+        }
+        "User"
+            if GROUPS.contains(&name.as_str()) || name.starts_with("system:serviceaccounts:") =>
+        {
+            format!("`{name}` is a group and no user, so the subject is nobody")
+        }
+        "Group" if account => {
+            format!("`{name}` is a service account and no group, so the subject is nobody")
+        }
+        _ => return,
     };
+    let at = path.field("name");
     let diagnostic = Diagnostic::warning("subject-never-matches", message).about(object.clone());
     report.diagnostic(&node.locate(&at), diagnostic.field(at.to_string()));
-}
-
-/// Warns where the reference cannot lead to a role.
-fn warn_about_role_ref(
-    report: &mut Report<'_>,
-    node: &Node<'_>,
-    object: &ObjectRef,
-    role_ref: &RoleRef,
-) {
-    let message = match (role_ref.kind.as_str(), &object.namespace) {
-        ("ClusterRole", _) | ("Role", Some(_)) => return,
-        ("Role", None) => {
-            "a ClusterRoleBinding cannot refer to a Role, so it grants nothing".to_owned()
-        }
-        (kind, _) => {
-            format!("`{kind}` is neither `Role` nor `ClusterRole`, so the binding grants nothing")
-        }
-    };
-    let path = Path::root("roleRef");
-    let path = path.field("kind");
-    let diagnostic = Diagnostic::warning("role-ref-never-resolves", message).about(object.clone());
-    report.diagnostic(&node.locate(&path), diagnostic.field(path.to_string()));
 }

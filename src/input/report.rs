@@ -6,6 +6,7 @@ use crate::api::meta::ObjectRef;
 use crate::diagnostic::{Diagnostic, Location, printable};
 
 use super::decode::{Mismatch, UnknownField};
+use super::field_errors::FieldErrors;
 use super::locator::Locator;
 use super::node::{Fault, Span};
 use super::objects::Object;
@@ -76,7 +77,7 @@ impl<'s> Report<'s> {
             .unwrap_or_default();
         let looks_like = match file.split_once('.').map_or(file, |(stem, _)| stem) {
             "kustomization" | "Kustomization" => {
-                "; it looks like a kustomization, which `kustomize build` renders"
+                "; it looks like a kustomization, which `kubectl kustomize` renders"
             }
             "Chart" => "; it looks like a Helm chart, which `helm template` renders",
             stem if stem.starts_with("values") => {
@@ -87,6 +88,12 @@ impl<'s> Report<'s> {
         let message = format!(
             "this has no `kind`, so it is no Kubernetes object and was left aside{looks_like}"
         );
+        self.diagnostic(span, Diagnostic::note("not-kubernetes", message));
+    }
+
+    /// What tells kustomize what to do.
+    pub(super) fn kustomization(&mut self, span: &Span) {
+        let message = "this is a kustomization and was left aside; what `kubectl kustomize` makes of its bases and patches can be given";
         self.diagnostic(span, Diagnostic::note("not-kubernetes", message));
     }
 
@@ -107,6 +114,24 @@ impl<'s> Report<'s> {
     pub(super) fn mismatch(&mut self, object: &ObjectRef, whole: &Span, mismatch: &Mismatch) {
         let span = mismatch.span().unwrap_or_else(|| whole.clone());
         self.error(span, format!("{}: {mismatch}", called(object)));
+    }
+
+    /// What an API server refuses of an object; returns whether there is anything.
+    pub(super) fn invalid(&mut self, object: &ObjectRef, errors: FieldErrors<'_>) -> bool {
+        let refused = !errors.found.is_empty();
+        for (span, reason) in errors.found {
+            self.error(span, format!("{} is invalid: {reason}", called(object)));
+        }
+        refused
+    }
+
+    /// A text that a template engine has yet to fill in.
+    pub(super) fn unrendered(&mut self, object: &ObjectRef, span: Span, text: &str) {
+        let message = format!(
+            "{}: `{text}` is a placeholder of a template, which has to be rendered first, as `helm template` does",
+            called(object)
+        );
+        self.error(span, message);
     }
 
     /// Fields that the API server drops.

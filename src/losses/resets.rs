@@ -6,6 +6,7 @@ use super::reach::{ALL, EVERYWHERE};
 use crate::access::{ANYWHERE, Access, Identity};
 use crate::admission::{AdmissionRequest, Operation};
 use crate::api::core::APPARMOR_CONTAINER_PREFIX;
+use crate::api::policy::PodSecurityPolicy;
 use crate::controls::apparmor;
 use crate::controls::defaults::Place;
 use crate::input::Inventory;
@@ -38,7 +39,7 @@ fn proc_mount(
     if keeps_proc_mount(inventory.keeps_proc_mount(), options.kubernetes) {
         return None;
     }
-    let witness = admitted(access, bundle, memo, |mut request| {
+    let witness = admitted(access, bundle, memo, |_, mut request| {
         let container = json!({ "securityContext": { "procMount": "Unmasked" } });
         reshape::give(
             &mut request.pod,
@@ -68,23 +69,25 @@ fn unset_profile(
     options: PlanOptions,
     memo: &Memo,
 ) -> Option<Loss> {
-    let relaxed = |psp: &&crate::api::policy::PodSecurityPolicy| {
-        apparmor::unset_is_runtime_default(&psp.spec)
-    };
+    let relaxed = |psp: &&PodSecurityPolicy| apparmor::unset_is_runtime_default(&psp.spec);
     let first = access.policies().find(relaxed)?;
     if options.strict_app_armor {
         return None;
     }
-    let witness = admitted(access, bundle, memo, |mut request| {
+    let witness = admitted(access, bundle, memo, |psp, mut request| {
+        let profiles = [Place::Annotations(APPARMOR_CONTAINER_PREFIX)];
+        request.pod = reshape::without(psp, request.pod, profiles);
         let identity = Identity {
             service_account: request.pod.service_account_name().to_owned(),
             requester: request.user_info.clone(),
         };
-        let usable = access.usable(&identity, &request.namespace);
-        // All of them must demand the annotation, or PSP would let the update pass.
-        usable.iter().all(|it| relaxed(it)).then(|| {
-            let profiles = [Place::Annotations(APPARMOR_CONTAINER_PREFIX)];
-            request.pod = reshape::without(first, request.pod, profiles);
+        let mut others = access.usable(&identity, &request.namespace);
+        others.retain(|it| !relaxed(it));
+        // None may accept it as it stands without the annotation, or PSP would let the update pass.
+        let shows = relaxed(&psp)
+            && memo.accept(&[psp], &request.pod)
+            && !memo.accept(&others, &request.pod);
+        shows.then(|| {
             request.operation = Operation::Update;
             request.old_pod = Some(request.pod.clone());
             reshape::give(
@@ -117,7 +120,7 @@ fn admitted(
     access: &Access<'_>,
     bundle: &Bundle,
     memo: &Memo,
-    make: impl Fn(AdmissionRequest) -> Option<AdmissionRequest>,
+    make: impl Fn(&PodSecurityPolicy, AdmissionRequest) -> Option<AdmissionRequest>,
 ) -> Option<AdmissionRequest> {
     access.grants().iter().find_map(|it| {
         let namespace = it.namespace.as_deref().unwrap_or(ANYWHERE);
@@ -132,7 +135,7 @@ fn admitted(
         usable.iter().find_map(|psp| {
             let pod = reshape::admitted(psp, &samples::pods(psp).next()?);
             let is_accepted = memo.accept(&usable, &reshape::mutated(&pod, &mutations));
-            is_accepted.then(|| make(reshape::request(&identity, namespace, pod)))?
+            is_accepted.then(|| make(psp, reshape::request(&identity, namespace, pod)))?
         })
     })
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::areas::{Areas, selecting};
+use super::areas::{Areas, Variant, selecting};
 use super::causes::Causes;
 use super::merge::{Together, together};
 use super::outcome::in_the_way;
@@ -89,7 +89,7 @@ fn pods_that_the_same_mutators_select_are_one_variant() {
     let found: Vec<_> = areas
         .variants("shop")
         .iter()
-        .map(|it| it.owned_names())
+        .map(Variant::owned_names)
         .collect();
     assert_eq!(found, [["b"], ["a"]]);
 }

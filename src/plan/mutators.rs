@@ -38,7 +38,7 @@ mod tests;
 #[derive(Debug, Default)]
 pub(super) struct Chosen {
     /// The mutators, sorted by name.
-    pub(super) chosen: Vec<Mutator>,
+    pub(super) mutators: Vec<Mutator>,
     /// The defaults that are not set, sorted.
     pub(super) unset: Vec<UnsetDefault>,
     /// What the user should be told.
@@ -181,7 +181,7 @@ fn merge(
     unset.sort();
     unset.dedup();
     Chosen {
-        chosen,
+        mutators: chosen,
         unset,
         diagnostics: diagnostics(&too_many, options.max_mutators),
     }

@@ -239,3 +239,38 @@ fn a_subject_bound_to_cluster_admin_may_use_everything() {
     let tiller = service_account_user("kube-system", "tiller");
     assert!(authorizer(vec![], bindings).may_use(&tiller, "psp-a", NS));
 }
+
+#[track_caller]
+fn check_impersonated(username: &str, groups: &[&str], expected: &[&str]) {
+    let groups: Vec<String> = groups.iter().map(|it| (*it).to_owned()).collect();
+    assert_eq!(impersonated(username, &groups), user(username, expected));
+}
+
+#[test]
+fn who_is_impersonated_is_in_the_groups_that_an_api_server_adds() {
+    check_impersonated("alice", &[], &[AUTHENTICATED]);
+    check_impersonated("alice", &["dev"], &["dev", AUTHENTICATED]);
+    check_impersonated("alice", &[AUTHENTICATED, "dev"], &[AUTHENTICATED, "dev"]);
+    check_impersonated(
+        "alice",
+        &["system:unauthenticated"],
+        &["system:unauthenticated"],
+    );
+    let web = "system:serviceaccount:shop:web";
+    let own = [
+        "system:serviceaccounts",
+        "system:serviceaccounts:shop",
+        AUTHENTICATED,
+    ];
+    check_impersonated(web, &[], &own);
+    check_impersonated(web, &["dev"], &["dev", AUTHENTICATED]);
+    check_impersonated("system:serviceaccount:shop:we:b", &[], &[AUTHENTICATED]);
+    check_impersonated("system:serviceaccount:Shop:web", &[], &[AUTHENTICATED]);
+    check_impersonated("system:serviceaccount::web", &[], &[AUTHENTICATED]);
+    check_impersonated("system:anonymous", &[], &["system:unauthenticated"]);
+    check_impersonated(
+        "system:anonymous",
+        &["dev"],
+        &["dev", "system:unauthenticated"],
+    );
+}

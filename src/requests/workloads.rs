@@ -75,7 +75,7 @@ pub fn own_pod(object: &Value) -> Option<OwnPod> {
     })
 }
 
-/// Names a pod as its controller does: the pods of a StatefulSet by their numbers, the others by what an API server appends.
+/// Names a pod as its controller does: the pods of a `StatefulSet` by their numbers, the others by what an API server appends.
 ///
 /// The controller of Deployments puts a hash between, which no selector by name can know.
 fn set_name(pod: &mut Pod, kind: &str, name: &str) {

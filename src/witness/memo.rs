@@ -1,7 +1,7 @@
 //! What policies decide, each asked about each pod once.
 
 use std::cell::{LazyCell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::reshape::at;
@@ -19,7 +19,7 @@ pub struct Memo {
     kubernetes: Version,
     strict_app_armor: bool,
     /// By the hashes of the policy's name and of the pod.
-    answers: RefCell<HashMap<(u64, u64), Answer>>,
+    answers: RefCell<BTreeMap<(u64, u64), Answer>>,
 }
 
 /// What a policy says to a pod.

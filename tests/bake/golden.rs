@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use psp2gatekeeper::admission::AdmissionRequest;
+use psp2gatekeeper::api::apparmor::annotation_key;
+use psp2gatekeeper::api::core::RUNTIME_DEFAULT;
 use psp2gatekeeper::api::seccomp;
 use psp2gatekeeper::bake::apply;
 use psp2gatekeeper::gatekeeper::GatekeeperAdmission;
@@ -88,6 +90,15 @@ fn passes(
     assert!(review.is_allowed(), "{name}: {review:?}");
     let mut alone = asked.pod.clone();
     psp.prepare(asked, &mut alone);
+    // A container without a profile has that of the runtime, so nothing is written for it.
+    for container in asked.pod.containers() {
+        let key = annotation_key(container.name());
+        let path = ["metadata", "annotations", key.as_str()];
+        let set = review.pod.get(&path);
+        if asked.pod.get(&path).is_none() && set == Some(&json!(RUNTIME_DEFAULT)) {
+            review.pod.remove(&path);
+        }
+    }
     for pod in [&mut review.pod, &mut alone] {
         pod.remove(&["metadata", "annotations", PSP_ANNOTATION]);
         if pod.get(&["metadata", "annotations"]) == Some(&json!({})) {

@@ -350,6 +350,12 @@ fn by_mutators() -> Vec<(String, String, String)> {
         ),
         each("web", user, "default-on-pod differs", "fair"),
         each("web", user, "default-on-pod differs", "shop"),
+        each(
+            "*",
+            &["gatekeeper"],
+            "windows-pod stricter",
+            "fair,hardened,shop",
+        ),
     ]
     .concat()
 }

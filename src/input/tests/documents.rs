@@ -1,4 +1,4 @@
-use super::{errors, inventory, loaded, source};
+use super::{diagnostics, errors, inventory, loaded, source};
 use crate::diagnostic::Severity;
 use crate::input::{LoadOptions, Source, load};
 
@@ -193,7 +193,7 @@ fn what_is_no_object_is_left_aside_with_a_note() {
         (
             "kustomization.yaml",
             "resources: [a.yaml]\n",
-            "; it looks like a kustomization, which `kustomize build` renders",
+            "; it looks like a kustomization, which `kubectl kustomize` renders",
         ),
         (
             "Chart.yaml",
@@ -272,4 +272,33 @@ fn errors_of_all_sources_come_in_order() {
         .collect();
     assert_eq!(places, ["b.yaml:1:5", "b.yaml:3:5", "a.yaml:1:5"]);
     assert_eq!(error.to_string(), "the input has 3 error(s)");
+}
+
+#[test]
+fn a_warning_of_kubectl_is_told_from_what_it_printed() {
+    let message = "this is a warning that kubectl wrote to stderr, and no part of the objects; write only its stdout to the file";
+    let expected = [format!("1:1: {message}")];
+    let warning = "Warning: policy/v1beta1 PodSecurityPolicy is deprecated in v1.21+, unavailable in v1.25+\n";
+    for output in [
+        "{\"apiVersion\": \"v1\", \"kind\": \"List\"}",
+        "apiVersion: v1\nkind: List\n",
+    ] {
+        assert_eq!(errors(&format!("{warning}{output}")), expected);
+        assert_eq!(errors(&format!("{warning}{warning}{output}")), expected);
+    }
+    // A text of the user's own.
+    assert_eq!(diagnostics("Warning: none\n").len(), 1);
+}
+
+#[test]
+fn a_kustomization_is_told_of() {
+    let text =
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a.yaml]\n";
+    assert_eq!(
+        diagnostics(text),
+        [
+            "note[not-kubernetes]: a.yaml:2:7: this is a kustomization and was left aside; what `kubectl kustomize` makes of its \
+             bases and patches can be given"
+        ]
+    );
 }

@@ -68,7 +68,8 @@ fn names_are_taken_once_for_each_namespace_and_kind() {
     };
     let text = role("Role", "x") + &role("Role", "z") + &role("ClusterRole", "x");
     assert_eq!(inventory(&text).roles.len(), 3);
-    let again = text + &role("Role", "z").replace("kind", "rules: [{verbs: [use]}]\nkind");
+    let rules = "rules: [{verbs: [use], apiGroups: [a], resources: [b]}]\nkind";
+    let again = text + &role("Role", "z").replace("kind", rules);
     assert_eq!(
         errors(&again),
         ["15:7: Role z/a is given again with different content, first in a.yaml:5:1"]

@@ -46,6 +46,87 @@ fn items_of_typed_lists_need_not_say_what_they_are() {
 }
 
 #[test]
+fn items_of_typed_lists_are_kept_with_what_their_list_says() {
+    let item = r#"{"metadata": {"name": "w", "namespace": "a"}}"#;
+    for (version, kind) in [
+        ("v1", "Pod"),
+        ("batch/v1", "CronJob"),
+        ("v1", "PodTemplate"),
+        ("apps/v1", "Deployment"),
+    ] {
+        let list =
+            format!(r#"{{"apiVersion": "{version}", "kind": "{kind}List", "items": [{item}]}}"#);
+        let nested = format!(r#"{{"apiVersion": "v1", "kind": "List", "items": [{list}]}}"#);
+        let expected = serde_json::json!({
+            "apiVersion": version,
+            "kind": kind,
+            "metadata": { "name": "w", "namespace": "a" },
+        });
+        for text in [list, nested] {
+            assert_eq!(inventory(&text).workloads[0].object, expected);
+            let objects = crate::input::objects(&super::source(&text)).expect("it is JSON");
+            assert_eq!(objects, std::slice::from_ref(&expected));
+        }
+    }
+}
+
+#[track_caller]
+fn check_slip(version: &str, kind: &str, expected: &str) {
+    let text = format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: a}}\n");
+    let found: Vec<String> = loaded(&text).1.iter().map(ToString::to_string).collect();
+    let expected = match expected {
+        "" => Vec::new(),
+        it => vec![format!(
+            "warning[unknown-kind]: a.yaml:2:7: {it}; it was left aside"
+        )],
+    };
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_misspelled_kind_or_version_is_a_warning_with_the_nearest_one() {
+    const RBAC: &str = "rbac.authorization.k8s.io/v1";
+    for (version, kind, nearest) in [
+        (RBAC, "ClusterRolebinding", "ClusterRoleBinding"),
+        (RBAC, "Roles", "Role"),
+        ("policy/v1beta1", "PodSecurityPolicies", "PodSecurityPolicy"),
+        ("policy/v1", "podsecuritypolicy", "PodSecurityPolicy"),
+        ("v1", "PodSecuritypolicy", "PodSecurityPolicy"),
+        ("v1", "Serviceaccount", "ServiceAccount"),
+        ("v1", "namespace", "Namespace"),
+    ] {
+        let expected = format!(
+            "there is no kind `{kind}` in the version `{version}`; the nearest is `{nearest}`"
+        );
+        check_slip(version, kind, &expected);
+    }
+    for version in [
+        "rbac/v1",
+        "rbac.authorization/v1",
+        "rbac.authorisation.k8s.io/v1",
+    ] {
+        let expected =
+            format!("there is no version `{version}` of `Role`; the nearest is `{RBAC}`");
+        check_slip(version, "Role", &expected);
+    }
+    check_slip(
+        RBAC,
+        "Quux",
+        &format!("there is no kind `Quux` in the version `{RBAC}`"),
+    );
+    for (version, kind) in [
+        ("v1", "Config"),
+        ("v1", "Service"),
+        ("policy/v1", "PodDisruptionBudget"),
+        ("extensions/v1beta1", "Ingress"),
+        ("iam.aws.crossplane.io/v1beta1", "Role"),
+        ("authorization.openshift.io/v1", "RoleBinding"),
+    ] {
+        check_slip(version, kind, "");
+    }
+}
+
+#[test]
 fn kinds_that_do_not_matter_are_counted_and_not_looked_at() {
     let text = "
 apiVersion: v1
@@ -188,7 +269,9 @@ fn everything_is_sorted() {
 fn a_version_that_was_never_served_is_an_error() {
     assert_eq!(
         errors("apiVersion: policy/v1\nkind: PodSecurityPolicy"),
-        ["2:7: there is no kind `PodSecurityPolicy` in the version `policy/v1`"]
+        [
+            "2:7: there is no kind `PodSecurityPolicy` in the version `policy/v1`; the nearest is `policy/v1beta1`"
+        ]
     );
     assert_eq!(
         errors("kind: PodSecurityPolicy"),
@@ -196,7 +279,10 @@ fn a_version_that_was_never_served_is_an_error() {
     );
     assert_eq!(
         errors("apiVersion: rbac.authorization.k8s.io/v2\nkind: Role"),
-        ["2:7: there is no kind `Role` in the version `rbac.authorization.k8s.io/v2`"]
+        [
+            "2:7: there is no kind `Role` in the version `rbac.authorization.k8s.io/v2`; the nearest is \
+             `rbac.authorization.k8s.io/v1`"
+        ]
     );
     assert_eq!(
         errors("kind: RoleBinding"),
@@ -225,5 +311,24 @@ fn a_name_is_needed() {
             "3:18: ServiceAccount: metadata.name: cannot unmarshal number into a field of type string; put it in quotes to make \
          it one"
         ]
+    );
+}
+
+#[test]
+fn what_was_left_aside_and_may_hold_policies_is_named() {
+    let text = "
+{apiVersion: v1, kind: ConfigMap}
+---
+{apiVersion: v1, kind: Secret}
+---
+{apiVersion: v1, kind: ConfigMap}
+---
+{apiVersion: security.openshift.io/v1, kind: SecurityContextConstraints}
+";
+    let expected = "; of what was left aside, these may hold or stand for one: ConfigMap, SecurityContextConstraints";
+    assert_eq!(inventory(text).where_policies_may_be(), expected);
+    assert_eq!(
+        inventory("{apiVersion: v1, kind: Secret}").where_policies_may_be(),
+        ""
     );
 }

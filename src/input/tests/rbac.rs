@@ -182,6 +182,19 @@ fn a_rule_that_cannot_mean_what_it_says_is_a_warning() {
         ],
     );
     check_rule(
+        "apiGroups: [policy], resources: [psp], verbs: [use]",
+        &[
+            "37: ClusterRole r: `rules[0].resources[0]`: `psp` is not the resource `podsecuritypolicies`, so the rule grants nothing \
+           on policies",
+        ],
+    );
+    check_rule(
+        "apiGroups: [policy], resources: [podsecuritypolicies], verbs: [uses]",
+        &[
+            "67: ClusterRole r: `rules[0].verbs[0]`: `uses` is not the verb `use`, so the rule grants no use of policies",
+        ],
+    );
+    check_rule(
         "apiGroups: [policy], resources: [podsecuritypolicies], verbs: [use], resourceNames: [a, '*']",
         &[
             "92: ClusterRole r: `rules[0].resourceNames[1]`: resource names are not patterns, so this matches no policy",
@@ -189,52 +202,165 @@ fn a_rule_that_cannot_mean_what_it_says_is_a_warning() {
     );
 }
 
-#[track_caller]
-fn check_binding(kind: &str, rest: &str, expected: &[&str]) {
-    let expected: Vec<String> = expected.iter().map(|it| format!("warning[{it}")).collect();
-    assert_eq!(diagnostics(&binding("v1", kind, rest)), expected, "{rest}");
-}
-
 #[test]
 fn a_subject_that_is_nobody_is_a_warning() {
-    let account =
-        "roleRef: {kind: ClusterRole, name: r}\nsubjects: [{kind: ServiceAccount, name: s}]\n";
-    check_binding("RoleBinding", account, &[]);
-    check_binding(
+    let warned = |subject: &str, reason: &str| {
+        let rest = format!("roleRef: {{kind: ClusterRole, name: r}}\nsubjects: [{{{subject}}}]\n");
+        let warnings = diagnostics(&binding("v1", "ClusterRoleBinding", &rest));
+        match warnings.as_slice() {
+            [] => assert_eq!(reason, "", "{subject}"),
+            [one] => {
+                assert!(
+                    one.starts_with("warning[subject-never-matches]: a.yaml:5:"),
+                    "{one}"
+                );
+                assert!(one.contains("`subjects[0].name`"), "{one}");
+                assert!(!reason.is_empty() && one.ends_with(reason), "{one}");
+            }
+            more => panic!("{more:#?}"),
+        }
+    };
+    warned("kind: User, name: alice", "");
+    warned("kind: User, name: 'system:serviceaccount:a:b'", "");
+    warned("kind: Group, name: 'system:serviceaccounts:a'", "");
+    warned("kind: Group, name: 'system:authenticated'", "");
+    let group = "is a group and no user, so the subject is nobody";
+    warned("kind: User, name: 'system:authenticated'", group);
+    warned("kind: User, name: 'system:serviceaccounts:a'", group);
+    let account = "is a service account and no group, so the subject is nobody";
+    warned("kind: Group, name: 'system:serviceaccount:a:b'", account);
+    warned(
+        "kind: Group, name: '*'",
+        "names of subjects are not patterns, so `*` is nobody",
+    );
+    warned(
+        "kind: User, name: 'dev-*'",
+        "names of subjects are not patterns, so `dev-*` is nobody",
+    );
+}
+
+/// What is refused of a binding, without the name of the binding.
+#[track_caller]
+fn check_refused(kind: &str, rest: &str, expected: &[&str]) {
+    let text = binding("v1", kind, rest);
+    let refused: Vec<String> = errors(&text)
+        .iter()
+        .map(|it| {
+            it.split_once(" is invalid: ")
+                .map_or("", |(_, it)| it)
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(refused, expected, "{rest}");
+}
+
+#[test]
+fn an_api_server_refuses_bindings_in_these_words() {
+    let with = |subject: &str| {
+        format!("roleRef: {{kind: ClusterRole, name: r}}\nsubjects: [{{{subject}}}]\n")
+    };
+    check_refused(
         "ClusterRoleBinding",
-        account,
+        &with("kind: ServiceAccount, name: s"),
+        &["subjects[0].namespace: Required value"],
+    );
+    check_refused(
+        "RoleBinding",
+        &with("kind: group, name: s"),
         &[
-            "subject-never-matches]: a.yaml:5:19: ClusterRoleBinding b: `subjects[0]`: a service account without a namespace \
-           in a ClusterRoleBinding is nobody",
+            r#"subjects[0].kind: Unsupported value: "group": supported values: "ServiceAccount", "User", "Group""#,
         ],
     );
-    check_binding(
+    check_refused(
         "RoleBinding",
-        "roleRef: {kind: ClusterRole, name: r}\nsubjects: [{kind: group, name: s}]\n",
+        &with("kind: User"),
+        &["subjects[0].name: Required value"],
+    );
+    check_refused(
+        "RoleBinding",
+        &with("kind: User, name: a, apiGroup: rbac"),
         &[
-            "subject-never-matches]: a.yaml:5:19: RoleBinding default/b: `subjects[0].kind`: `group` is not one of `User`, \
-           `Group` and `ServiceAccount`, so the subject is nobody",
+            r#"subjects[0].apiGroup: Unsupported value: "rbac": supported values: "rbac.authorization.k8s.io""#,
         ],
+    );
+    check_refused(
+        "RoleBinding",
+        &with("kind: ServiceAccount, name: a, apiGroup: rbac"),
+        &[r#"subjects[0].apiGroup: Unsupported value: "rbac": supported values: """#],
+    );
+    check_refused(
+        "ClusterRoleBinding",
+        "roleRef: {kind: Role, name: r}\n",
+        &[r#"roleRef.kind: Unsupported value: "Role": supported values: "ClusterRole""#],
+    );
+    check_refused(
+        "RoleBinding",
+        "roleRef: {kind: clusterrole, name: a/b, apiGroup: rbac}\n",
+        &[
+            r#"roleRef.kind: Unsupported value: "clusterrole": supported values: "Role", "ClusterRole""#,
+            r#"roleRef.name: Invalid value: "a/b": may not contain '/'"#,
+            r#"roleRef.apiGroup: Unsupported value: "rbac": supported values: "rbac.authorization.k8s.io""#,
+        ],
+    );
+    check_refused(
+        "RoleBinding",
+        "roleRef: {kind: Role}\n",
+        &["roleRef.name: Required value"],
     );
 }
 
 #[test]
-fn a_reference_that_leads_nowhere_is_a_warning() {
-    check_binding("RoleBinding", "roleRef: {kind: Role, name: r}\n", &[]);
-    check_binding(
-        "ClusterRoleBinding",
-        "roleRef: {kind: Role, name: r}\n",
-        &[
-            "role-ref-never-resolves]: a.yaml:4:17: ClusterRoleBinding b: `roleRef.kind`: a ClusterRoleBinding cannot refer to \
-           a Role, so it grants nothing",
-        ],
+fn an_api_server_refuses_roles_in_these_words() {
+    let role = |kind: &str, metadata: &str, rest: &str| {
+        format!("apiVersion: {GROUP}/v1\nkind: {kind}\nmetadata: {{{metadata}}}\n{rest}\n")
+    };
+    assert_eq!(
+        errors(&role("Role", "name: a%b, namespace: A", "rules: [{}]")),
+        [
+            "3:18: Role A/a%b is invalid: metadata.name: Invalid value: \"a%b\": may not contain '%'",
+            "3:34: Role A/a%b is invalid: metadata.namespace: Invalid value: \"A\": a lowercase RFC 1123 label must consist of \
+             lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. \
+             'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
+            "4:9: Role A/a%b is invalid: rules[0].verbs: Required value: verbs must contain at least one value",
+            "4:9: Role A/a%b is invalid: rules[0].apiGroups: Required value: resource rules must supply at least one api group",
+            "4:9: Role A/a%b is invalid: rules[0].resources: Required value: resource rules must supply at least one resource",
+        ]
     );
-    check_binding(
-        "RoleBinding",
-        "roleRef: {kind: clusterrole, name: r}\n",
-        &[
-            "role-ref-never-resolves]: a.yaml:4:17: RoleBinding default/b: `roleRef.kind`: `clusterrole` is neither `Role` nor \
-           `ClusterRole`, so the binding grants nothing",
-        ],
+    // Unlike most names, those of roles may have colons and capitals.
+    let odd = role(
+        "ClusterRole",
+        "name: 'system:A_b'",
+        "rules: [{verbs: [get], nonResourceURLs: [/]}]",
     );
+    assert_eq!(diagnostics(&odd), [""; 0]);
+    let urls = "rules: [{verbs: [get], nonResourceURLs: [/], resources: [pods]}]";
+    assert_eq!(errors(&role("Role", "name: a", urls)).len(), 2);
+    assert_eq!(errors(&role("ClusterRole", "name: a", urls)).len(), 1);
+    assert_eq!(
+        errors(&role("ClusterRole", "name: a", "aggregationRule: {}")).len(),
+        1
+    );
+    assert_eq!(
+        errors(&role("ClusterRole", "name: '..'", "rules: []")).len(),
+        1
+    );
+}
+
+#[test]
+fn placeholders_have_to_be_rendered_first() {
+    let hint =
+        "is a placeholder of a template, which has to be rendered first, as `helm template` does";
+    for text in [
+        binding("v1", "RoleBinding", "roleRef: {kind: Role, name: '{{ .Values.a }}'}\n"),
+        binding("v1", "RoleBinding", "roleRef: {kind: Role, name: r}\nsubjects: [{kind: User, name: 'a-{{ .Values.a }}'}]\n"),
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: '{{ .Release.Namespace }}'}\n".to_owned(),
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a, namespace: '{{ .Release.Namespace }}'}\n".to_owned(),
+        super::policy("  volumes: ['{{ .Values.volume }}']\n"),
+    ] {
+        let found = errors(&text);
+        assert!(found.len() == 1 && found[0].ends_with(hint), "{found:?}");
+    }
+    let quoted = binding("v1", "RoleBinding", "roleRef: {kind: Role, name: r}\n")
+        .replace("name: b", "name: b, annotations: {a: '{{ x }}'}");
+    assert_eq!(diagnostics(&quoted), [""; 0]);
 }

@@ -85,7 +85,7 @@ impl<'a> Sources<'_, 'a> {
         let mut known = BTreeSet::new();
         for (usable, (identity, weight)) in self.creators(name, namespace) {
             known.insert(names(&usable));
-            res.extend(self.probes(memo, Whose::Creator, weight, &identity, &usable));
+            res.extend(self.probes(memo, &Whose::Creator, weight, &identity, &usable));
         }
         for subject in self.access.subjects(name) {
             if self.access.has_very_many(subject, name) {
@@ -94,7 +94,7 @@ impl<'a> Sources<'_, 'a> {
             let identity = Identity::of(subject, name);
             let usable = self.access.usable(&identity, name);
             if !self.access.is_exempt(&identity, name) && known.insert(names(&usable)) {
-                res.extend(self.probes(memo, Whose::Bystander, 1, &identity, &usable));
+                res.extend(self.probes(memo, &Whose::Bystander, 1, &identity, &usable));
             }
         }
         res
@@ -195,7 +195,7 @@ impl<'a> Sources<'_, 'a> {
     fn probes(
         &self,
         memo: &Memo,
-        whose: Whose,
+        whose: &Whose,
         weight: usize,
         identity: &Identity,
         usable: &[&'a PodSecurityPolicy],
@@ -207,7 +207,7 @@ impl<'a> Sources<'_, 'a> {
         if usable
             .iter()
             .all(|it| self.candidates.of(&it.name).is_empty())
-            && whose == Whose::Bystander
+            && *whose == Whose::Bystander
         {
             return Vec::new();
         }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::candidates::Candidates;
 use super::items::{Item, Whose};
@@ -61,7 +61,7 @@ pub(super) struct Judge<'s, 'a> {
     /// For each item the candidates that act on its pod.
     relevant: Vec<BTreeSet<usize>>,
     /// By the number of the item and the candidates that act on it.
-    known: RefCell<HashMap<(u64, Vec<usize>), Outcome>>,
+    known: RefCell<BTreeMap<(u64, Vec<usize>), Outcome>>,
 }
 
 impl<'s, 'a> Judge<'s, 'a> {

@@ -29,7 +29,7 @@ fn cluster(workloads: &[(&str, &str)]) -> String {
             "fsGroup: {rule: MustRunAs, ranges: [{min: 5, max: 5}]}\n  defaultAllowPrivilegeEscalation: false",
         ),
     ] {
-        res += &format!(
+        let document = format!(
             "---
 apiVersion: policy/v1beta1
 kind: PodSecurityPolicy
@@ -53,9 +53,10 @@ roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {name}}
 subjects: [{{kind: ServiceAccount, name: {name}}}]
 "
         );
+        res.push_str(&document);
     }
     for (name, account) in workloads {
-        res += &format!(
+        let document = format!(
             "---
 apiVersion: apps/v1
 kind: Deployment
@@ -67,6 +68,7 @@ spec:
     spec: {{serviceAccountName: {account}, containers: [{{name: app, image: app}}]}}
 "
         );
+        res.push_str(&document);
     }
     res
 }
