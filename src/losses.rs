@@ -1,10 +1,10 @@
 //! What Gatekeeper will not do as PSP did, each with a pod that shows it.
 //!
 //! What becomes of a pod depends on the policies that it can have and on the mutators that act on it.
-//! So those who have the same grants are taken together, namespace by namespace with the same mutators ([`areas`]); each such
-//! situation is searched for pods that differ ([`search`], [`strategies`]), and [`outcome`] says in what.
-//! [`merge`] puts together what is the same.
-//! [`exemptions`], [`updates`], [`resets`] and [`windows`] declare what has nothing to do with defaults.
+//! So those who have the same grants are taken together, namespace by namespace with the same mutators (`areas`); each such
+//! situation is searched for pods that differ (`search`, `strategies`), and `outcome` says in what.
+//! `merge` puts together what is the same.
+//! `exemptions`, `updates`, `resets` and `windows` declare what has nothing to do with defaults.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,8 +3,8 @@
 //! PSP admits a pod when *some* usable policy accepts it; Gatekeeper admits it when *all* constraints hold.
 //! So all policies and all grants are parameters of one constraint, and its template looks for one that fits.
 //!
-//! [`bundle`] is the result; [`policies`] merges policies and drops redundant ones, [`tables`] has very many of them,
-//! [`mutators`] chooses which defaults are set where, and [`enforcement`] splits the constraint by namespace.
+//! `bundle` is the result; `policies` merges policies and drops redundant ones, `tables` has very many of them,
+//! `mutators` chooses which defaults are set where, and `enforcement` splits the constraint by namespace.
 
 use std::collections::BTreeSet;
 

@@ -52,7 +52,7 @@ pub struct Bundle {
     pub mutators: Vec<Mutator>,
     /// Whether mutators can be kept to CREATE.
     pub mutators_know_operations: bool,
-    /// Whether workloads are expanded to pods, to warn who applies them; [`plan`] says no.
+    /// Whether workloads are expanded to pods, to warn who applies them; [`plan`](super::plan()) says no.
     pub expand: bool,
     /// The policies and grants of all constraints, where they are too many to be parameters.
     pub tables: Option<Tables>,
