@@ -288,7 +288,14 @@ fn warn_about_subject(
 ) {
     let name = &subject.name;
     let account = name.starts_with("system:serviceaccount:");
+    let has_namespace = subject
+        .namespace
+        .as_deref()
+        .is_some_and(|it| !it.is_empty());
     let message = match subject.kind.as_str() {
+        "ServiceAccount" if !has_namespace && object.namespace.is_none() => {
+            "a service account without a namespace in a ClusterRoleBinding is nobody".to_owned()
+        }
         "User" | "Group" if name.contains('*') => {
             format!("names of subjects are not patterns, so `{name}` is nobody")
         }

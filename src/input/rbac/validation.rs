@@ -63,7 +63,7 @@ pub(super) fn binding(
     }
     let path = Path::root("subjects");
     for (index, it) in subjects.iter().enumerate() {
-        subject(errors, &path.index(index), it, namespace.is_some());
+        subject(errors, &path.index(index), it);
     }
 }
 
@@ -110,8 +110,9 @@ fn rule(errors: &mut FieldErrors<'_>, path: &Path<'_>, rule: &PolicyRule, namesp
     }
 }
 
-/// `ValidateRoleBindingSubject` and `ValidateClusterRoleBindingSubject`.
-fn subject(errors: &mut FieldErrors<'_>, path: &Path<'_>, subject: &Subject, namespaced: bool) {
+/// `ValidateRoleBindingSubject`; a service account without a namespace in a ClusterRoleBinding is a warning, because manifests
+/// that are published have such.
+fn subject(errors: &mut FieldErrors<'_>, path: &Path<'_>, subject: &Subject) {
     let name = path.field("name");
     if subject.name.is_empty() {
         errors.add(&name, required(""));
@@ -123,10 +124,6 @@ fn subject(errors: &mut FieldErrors<'_>, path: &Path<'_>, subject: &Subject, nam
                 for fault in names::dns_subdomain(&subject.name) {
                     errors.add(&name, invalid(quoted(&subject.name), fault));
                 }
-            }
-            let namespace = subject.namespace.as_deref().unwrap_or_default();
-            if !namespaced && namespace.is_empty() {
-                errors.add(&path.field("namespace"), required(""));
             }
             ""
         }

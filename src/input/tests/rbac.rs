@@ -260,11 +260,6 @@ fn an_api_server_refuses_bindings_in_these_words() {
         format!("roleRef: {{kind: ClusterRole, name: r}}\nsubjects: [{{{subject}}}]\n")
     };
     check_refused(
-        "ClusterRoleBinding",
-        &with("kind: ServiceAccount, name: s"),
-        &["subjects[0].namespace: Required value"],
-    );
-    check_refused(
         "RoleBinding",
         &with("kind: group, name: s"),
         &[
