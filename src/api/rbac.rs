@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 pub use k8s_openapi::api::rbac::v1::{PolicyRule, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
+/// The API group of RBAC objects.
+pub const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
+
 /// A Role or a ClusterRole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Role {

@@ -1,10 +1,11 @@
 //! A document becomes objects: lists are taken apart, kinds told apart.
 
+use crate::api::rbac::RBAC_GROUP;
+
 use super::decode::nearest;
 use super::node::{Node, Value};
 
-const RBAC: &str = "rbac.authorization.k8s.io";
-/// The kinds of the group [`RBAC`].
+/// The kinds of the group [`RBAC_GROUP`].
 const RBAC_KINDS: [&str; 4] = ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
 /// The kinds that the groups `policy` and `extensions` have had.
 const POLICY_KINDS: [&str; 12] = [
@@ -141,16 +142,16 @@ impl Object<'_, '_> {
         let kind = self.kind;
         let is_rbac = RBAC_KINDS.contains(&kind);
         if is_rbac
-            && group != RBAC
-            && (group.starts_with("rbac") || nearest(group, [RBAC]).is_some())
+            && group != RBAC_GROUP
+            && (group.starts_with("rbac") || nearest(group, [RBAC_GROUP]).is_some())
         {
             return Some(format!(
-                "there is no version `{}` of `{kind}`; the nearest is `{RBAC}/v1`",
+                "there is no version `{}` of `{kind}`; the nearest is `{RBAC_GROUP}/v1`",
                 self.api_version
             ));
         }
         let (known, ours): (&[&str], &[&str]) = match group {
-            RBAC => (&RBAC_KINDS, &RBAC_KINDS),
+            RBAC_GROUP => (&RBAC_KINDS, &RBAC_KINDS),
             "policy" | "extensions" => (&POLICY_KINDS, &["PodSecurityPolicy"]),
             "" => (&CORE_KINDS, &["Namespace", "Pod", "ServiceAccount"]),
             _ => (&["PodSecurityPolicy"], &[]),
@@ -166,7 +167,7 @@ impl Object<'_, '_> {
             .or(psp);
         let hint = match near {
             Some(name) => format!("; the nearest is `{name}`"),
-            None if group == RBAC => String::new(),
+            None if group == RBAC_GROUP => String::new(),
             None => return None,
         };
         Some(format!(

@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 
 use crate::api::meta::ObjectRef;
 use crate::api::policy::{ALL, GROUP, LEGACY_GROUP, RESOURCE, USE_VERB};
-use crate::api::rbac::{Binding, PolicyRule, Role, RoleRef, Subject};
+use crate::api::rbac::{Binding, PolicyRule, RBAC_GROUP, Role, RoleRef, Subject};
 use crate::diagnostic::Diagnostic;
 
 use super::decode::{Mismatch, decode};
@@ -20,8 +20,6 @@ use super::node::Node;
 use super::objects::Object;
 use super::path::Path;
 use super::report::Report;
-
-const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 
 /// Groups that an API server puts users into, none of which is a user.
 const GROUPS: [&str; 4] = [

@@ -5,11 +5,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::{ANY, MASTERS};
-use crate::api::rbac::{Binding, PolicyRule, Role, RoleRef, Subject};
+use crate::api::rbac::{Binding, PolicyRule, RBAC_GROUP, Role, RoleRef, Subject};
 use crate::input::Inventory;
-
-/// The API group of RBAC objects.
-const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 
 /// The name of the bootstrap role that may do everything, and of the binding that gives it to `system:masters`.
 pub const CLUSTER_ADMIN: &str = "cluster-admin";

@@ -9,8 +9,7 @@ use super::super::field_errors::{FieldErrors, go_list, invalid, quoted, required
 use super::super::metadata;
 use super::super::names;
 use super::super::path::Path;
-use super::RBAC_GROUP;
-use crate::api::rbac::{PolicyRule, RoleRef, Subject};
+use crate::api::rbac::{PolicyRule, RBAC_GROUP, RoleRef, Subject};
 
 /// `ValidateRole` and `ValidateClusterRole`.
 pub(super) fn role(
