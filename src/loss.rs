@@ -10,6 +10,9 @@ pub use kinds::{GATEKEEPER, LossKind};
 
 mod kinds;
 
+/// What stands for every namespace, subject or PSP in a loss.
+pub const ALL: &str = "*";
+
 /// All directions, the worst first.
 pub const DIRECTIONS: [Direction; 4] = [
     Direction::Looser,
@@ -171,7 +174,7 @@ impl Loss {
         if own.iter().any(is_about_it) {
             own
         } else {
-            of("*")
+            of(ALL)
         }
     }
 

@@ -32,7 +32,6 @@ mod finding;
 mod merge;
 mod outcome;
 mod pods;
-mod reach;
 mod resets;
 mod search;
 mod similar;
@@ -49,17 +48,17 @@ pub fn find(
     bundle: &Bundle,
     options: PlanOptions,
 ) -> Vec<Loss> {
-    let memo = Memo::new(options.kubernetes, options.strict_app_armor);
     let (mut res, more) = rayon::join(
         || of_defaults(inventory, access, bundle, options),
         || {
             let memo = Memo::new(options.kubernetes, options.strict_app_armor);
-            exemptions::losses(inventory, access, &memo)
+            let mut res = exemptions::losses(inventory, access, &memo);
+            res.extend(resets::losses(inventory, access, bundle, options, &memo));
+            res.extend(windows::losses(inventory, access, bundle, &memo));
+            res
         },
     );
     res.extend(more);
-    res.extend(resets::losses(inventory, access, bundle, options, &memo));
-    res.extend(windows::losses(inventory, access, bundle, &memo));
     if !bundle.mutators_know_operations {
         res.extend(updates::losses(&bundle.mutators));
     }

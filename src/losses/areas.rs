@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::reach::EVERYWHERE;
 use crate::access::{ANYWHERE, Access, Scope};
+use crate::loss::ALL;
 use crate::plan::{LabelOperator, LabelSelector, Mutator, Namespaces};
 use crate::witness::budget::MOST_NAMESPACES;
 
@@ -23,7 +23,7 @@ pub(super) struct Areas<'a> {
 /// Namespaces in which the same mutators act; where there are very many areas, the rest of them together.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Area {
-    /// Their names; [`EVERYWHERE`] stands for all that the input does not name.
+    /// Their names; [`ALL`] stands for all that the input does not name.
     pub(super) names: BTreeSet<String>,
     /// Where to look for a witness; one without grants of its own stands for those without a name.
     pub(super) tried: Vec<String>,
@@ -75,7 +75,7 @@ impl<'a> Areas<'a> {
         let unnamed = unnamed.find(|it| !named.contains(it.as_str()));
         let mut areas = res.together(named.into_iter());
         areas.push(Area {
-            names: BTreeSet::from([EVERYWHERE.to_owned()]),
+            names: BTreeSet::from([ALL.to_owned()]),
             tried: unnamed.into_iter().collect(),
         });
         res.all = areas;

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::reach::EVERYWHERE;
-use crate::loss::{Cause, LossKind};
+use crate::loss::{ALL, Cause, LossKind};
 use crate::plan::{Hindrance, UnsetDefault};
 
 /// The defaults that are not set, by policy and field.
@@ -33,7 +32,7 @@ impl<'a> Causes<'a> {
         }
         let all = self.0.get(&(psp, field)).into_iter().flatten();
         let here = all.filter(|it| {
-            let namespace = it.namespace.as_deref().unwrap_or(EVERYWHERE);
+            let namespace = it.namespace.as_deref().unwrap_or(ALL);
             namespaces.contains(namespace)
         });
         let causes: BTreeSet<Cause> = here.filter_map(|it| cause(it)).collect();
@@ -46,7 +45,7 @@ fn cause(unset: &UnsetDefault) -> Option<Cause> {
         Some(namespace) => format!("in namespace {namespace}"),
         None => "in namespaces without bindings of their own".to_owned(),
     };
-    let namespace = unset.namespace.as_deref().unwrap_or(EVERYWHERE);
+    let namespace = unset.namespace.as_deref().unwrap_or(ALL);
     let (namespace, what, help) = match &unset.hindrance {
         Hindrance::NothingGained => return None,
         Hindrance::NotExpressible if unset.control == "apparmor" => (

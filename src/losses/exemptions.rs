@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::reach::{ALL, EVERYWHERE};
 use crate::access::{
     ANYWHERE, Access, IGNORE_LABEL, Identity, OWN_ACCOUNT, OWN_NAMESPACE, ignored_namespaces,
     subject_text,
 };
 use crate::admission::AdmissionRequest;
 use crate::input::Inventory;
-use crate::loss::{GATEKEEPER, Loss, LossKind};
+use crate::loss::{ALL, GATEKEEPER, Loss, LossKind};
 use crate::rbac::{AUTHENTICATED, SERVICE_ACCOUNTS, SubjectKey};
 use crate::witness::memo::Memo;
 use crate::witness::{reshape, samples};
@@ -51,7 +50,7 @@ pub(super) fn losses(inventory: &Inventory, access: &Access<'_>, memo: &Memo) ->
         (
             [LossKind::OwnRequest, LossKind::OwnRequestDefault],
             "request.userInfo.username".to_owned(),
-            vec![EVERYWHERE.to_owned()],
+            vec![ALL.to_owned()],
             subject_text(&own),
             "the webhooks of Gatekeeper let pass what its own service account asks for",
             by_itself.collect(),

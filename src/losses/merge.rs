@@ -4,9 +4,8 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::Finding;
-use super::reach::EVERYWHERE;
 use super::similar::Similar;
-use crate::loss::{Cause, Loss, LossKind};
+use crate::loss::{ALL, Cause, Loss, LossKind};
 
 /// What losses have in common that are told as one, beside the policies: kind, control, field, reason, and whether they reach
 /// everywhere.
@@ -65,7 +64,7 @@ impl<'a> Gathered<'a> {
             self.res.push(one);
             return;
         };
-        let is_everywhere = reach.namespaces.contains(EVERYWHERE);
+        let is_everywhere = reach.namespaces.contains(ALL);
         let why = finding.why.clone();
         let key = (
             finding.kind,

@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use super::reach::{ALL, EVERYWHERE};
 use crate::access::{ANYWHERE, Access, Identity};
 use crate::admission::{AdmissionRequest, Operation};
 use crate::api::core::APPARMOR_CONTAINER_PREFIX;
@@ -10,7 +9,7 @@ use crate::api::policy::PodSecurityPolicy;
 use crate::controls::apparmor;
 use crate::controls::defaults::Place;
 use crate::input::Inventory;
-use crate::loss::{Loss, LossKind};
+use crate::loss::{ALL, Loss, LossKind};
 use crate::plan::{Bundle, PlanOptions};
 use crate::psp::strategy::keeps_proc_mount;
 use crate::witness::memo::Memo;
@@ -39,7 +38,7 @@ fn proc_mount(
     if keeps_proc_mount(inventory.keeps_proc_mount(), options.kubernetes) {
         return None;
     }
-    let witness = admitted(access, bundle, memo, |_, mut request| {
+    let witness = admitted(access, bundle, memo, |_, _, mut request| {
         let container = json!({ "securityContext": { "procMount": "Unmasked" } });
         reshape::give(
             &mut request.pod,
@@ -53,7 +52,7 @@ fn proc_mount(
         psp: ALL.to_owned(),
         alike: Vec::new(),
         field: "spec.allowedProcMountTypes".to_owned(),
-        namespaces: vec![EVERYWHERE.to_owned()],
+        namespaces: vec![ALL.to_owned()],
         subjects: vec![ALL.to_owned()],
         reaches_creators: true,
         why: "the API server resets the proc mount type before a constraint sees it, so a pod that asks for `Unmasked` is admitted and stored with `Default`".to_owned(),
@@ -74,15 +73,11 @@ fn unset_profile(
     if options.strict_app_armor {
         return None;
     }
-    let witness = admitted(access, bundle, memo, |psp, mut request| {
+    let witness = admitted(access, bundle, memo, |usable, psp, mut request| {
         let profiles = [Place::Annotations(APPARMOR_CONTAINER_PREFIX)];
         request.pod = reshape::without(psp, request.pod, profiles);
-        let identity = Identity {
-            service_account: request.pod.service_account_name().to_owned(),
-            requester: request.user_info.clone(),
-        };
-        let mut others = access.usable(&identity, &request.namespace);
-        others.retain(|it| !relaxed(it));
+        let others = usable.iter().copied().filter(|it| !relaxed(it));
+        let others: Vec<_> = others.collect();
         // None may accept it as it stands without the annotation, or PSP would let the update pass.
         let shows = relaxed(&psp)
             && memo.accept(&[psp], &request.pod)
@@ -103,7 +98,7 @@ fn unset_profile(
         psp: ALL.to_owned(),
         alike: Vec::new(),
         field: apparmor::DEFAULT_FIELD.to_owned(),
-        namespaces: vec![EVERYWHERE.to_owned()],
+        namespaces: vec![ALL.to_owned()],
         subjects: vec![ALL.to_owned()],
         reaches_creators: true,
         why: format!(
@@ -115,12 +110,16 @@ fn unset_profile(
     })
 }
 
-/// A request that is made of one for a pod that both admit.
+/// A request that is made of one for a pod that both admit, given the policies that can be used and the one that accepts it.
 fn admitted(
     access: &Access<'_>,
     bundle: &Bundle,
     memo: &Memo,
-    make: impl Fn(&PodSecurityPolicy, AdmissionRequest) -> Option<AdmissionRequest>,
+    make: impl Fn(
+        &[&PodSecurityPolicy],
+        &PodSecurityPolicy,
+        AdmissionRequest,
+    ) -> Option<AdmissionRequest>,
 ) -> Option<AdmissionRequest> {
     access.grants().iter().find_map(|it| {
         let namespace = it.namespace.as_deref().unwrap_or(ANYWHERE);
@@ -135,7 +134,7 @@ fn admitted(
         usable.iter().find_map(|psp| {
             let pod = reshape::admitted(psp, &samples::pods(psp).next()?);
             let is_accepted = memo.accept(&usable, &reshape::mutated(&pod, &mutations));
-            is_accepted.then(|| make(psp, reshape::request(&identity, namespace, pod)))?
+            is_accepted.then(|| make(&usable, psp, reshape::request(&identity, namespace, pod)))?
         })
     })
 }

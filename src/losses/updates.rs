@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::reach::{ALL, EVERYWHERE};
 use crate::access::{ANYWHERE, Identity};
 use crate::admission::Operation;
-use crate::loss::{Loss, LossKind};
+use crate::loss::{ALL, Loss, LossKind};
 use crate::plan::{Mutator, Namespaces};
 use crate::rbac::{AUTHENTICATED, SubjectKey};
 use crate::witness::{reshape, samples};
@@ -22,7 +21,7 @@ pub(super) fn losses(mutators: &[Mutator]) -> Vec<Loss> {
         match &mutator.namespaces {
             Namespaces::Only(names) => reach.extend(names.iter().cloned()),
             Namespaces::AllBut(_) => {
-                reach.insert(EVERYWHERE.to_owned());
+                reach.insert(ALL.to_owned());
             }
         }
     }
@@ -32,15 +31,15 @@ pub(super) fn losses(mutators: &[Mutator]) -> Vec<Loss> {
             continue;
         };
         let namespace = match first.as_str() {
-            EVERYWHERE => ANYWHERE,
+            ALL => ANYWHERE,
             name => name,
         };
         let identity = Identity::of(&SubjectKey::Group(AUTHENTICATED.to_owned()), namespace);
         let pod = samples::modest();
         let mut witness = reshape::request(&identity, namespace, pod);
         let mut names = reach;
-        if names.contains(EVERYWHERE) {
-            names = BTreeSet::from([EVERYWHERE.to_owned()]);
+        if names.contains(ALL) {
+            names = BTreeSet::from([ALL.to_owned()]);
         }
         reshape::give(&mut witness.pod, &pods.labels.labels());
         let mut old_pod = witness.pod.clone();

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::reach::{ALL, EVERYWHERE};
 use crate::access::{ANYWHERE, Access, Identity};
 use crate::input::Inventory;
-use crate::loss::{GATEKEEPER, Loss, LossKind};
+use crate::loss::{ALL, GATEKEEPER, Loss, LossKind};
 use crate::plan::{Bundle, Mutator, Namespaces};
 use crate::witness::memo::Memo;
 use crate::witness::{reshape, samples};
@@ -48,7 +47,7 @@ pub(super) fn losses(
         match &it.namespaces {
             Namespaces::Only(names) => namespaces.extend(names.iter().cloned()),
             Namespaces::AllBut(_) => {
-                namespaces.insert(EVERYWHERE.to_owned());
+                namespaces.insert(ALL.to_owned());
             }
         }
     }

@@ -5,11 +5,8 @@ use std::collections::BTreeSet;
 use super::{Answerers, Answers, differences};
 use crate::admission::{AdmissionRequest, Operation, Verdict};
 use crate::api::validation::API_SERVER;
-use crate::loss::{Direction, Loss, LossKind};
+use crate::loss::{ALL, Direction, Loss, LossKind};
 use crate::rbac::service_account_of;
-
-/// What stands for every namespace, subject or policy.
-const ALL: &str = "*";
 
 /// Returns the positions of the losses that together explain the disagreement, or nothing where something remains.
 ///
